@@ -1,0 +1,69 @@
+// Which host a replica goes to: a pure function from a host table to an order of candidates.
+#ifndef FASTCONTAINER_POLICY_H_
+#define FASTCONTAINER_POLICY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "absl/types/span.h"
+
+namespace fastcontainer {
+
+// Bits of HostTable::flags.
+enum HostFlag : uint32_t {
+  kHostAdminUp = 1u << 0,      // may get new containers
+  kHostReachable = 1u << 1,    // not known to be down; unknown counts as reachable
+  kHostFresh = 1u << 2,        // known to be up within the freshness window
+  kHostOverloaded = 1u << 3,   // no new starts here if there is another
+  kHostServiceDown = 1u << 4,  // the machine answers, its dispatcher does not
+};
+
+// Column-wise; every column has `size` entries, row i is one host. Valid during the call only.
+struct HostTable {
+  size_t size = 0;
+  const uint64_t* id_hash = nullptr;  // XXH3-64 of the host's id
+  const std::string_view* id = nullptr;
+  const std::string_view* zone = nullptr;  // label "zone", "" if none
+  const uint32_t* flags = nullptr;         // HostFlag
+  const float* free_cpu = nullptr;         // cores, as last reported; +inf if never
+  const double* free_memory = nullptr;     // bytes, as last reported; +inf if never
+  const uint32_t* running = nullptr;       // containers, as last reported
+  const uint32_t* starting = nullptr;
+  const uint32_t* in_flight = nullptr;  // this process's open tickets there
+  const float* response_ms = nullptr;   // this process's moving average, 0 if none
+  const float* error_rate = nullptr;    // 0..1, this process's moving average
+  const float* rtt_ms = nullptr;        // 0 if never probed
+  const float* report_age_s = nullptr;  // age of the load report; +inf if never
+};
+
+struct PlacementRequest {
+  std::string_view container;
+  uint64_t container_hash = 0;  // XXH3-64 of the container's id
+  uint32_t replica = 0;
+  double cpu = 0;  // limits of the spec; 0: none
+  double memory = 0;
+  std::string_view avoid_host;  // the host that is being left, "" if none; never to be returned
+};
+
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  // Fills `candidates` with rows of `hosts`, best first, each at most once, and returns how many. 0: no host
+  // fits.
+  virtual size_t Place(const PlacementRequest& request, const HostTable& hosts,
+                       absl::Span<uint32_t> candidates) = 0;
+};
+
+// The default. Every host that fits is ordered by XXH3(container, host): eight keyed choices first, those
+// that are not overloaded and fit before the rest; the same container sees the same order everywhere,
+// different containers spread. At most candidates.size() rows.
+class KeyedChoices final : public Policy {
+ public:
+  size_t Place(const PlacementRequest& request, const HostTable& hosts,
+               absl::Span<uint32_t> candidates) override;
+};
+
+}  // namespace fastcontainer
+
+#endif  // FASTCONTAINER_POLICY_H_

@@ -1,0 +1,125 @@
+// The records in the CMDB: their keys and their JSON encoding (docs/protocol.md).
+#ifndef FASTCONTAINER_RECORDS_H_
+#define FASTCONTAINER_RECORDS_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "fastcontainer/address.h"
+#include "fastcontainer/clock.h"
+
+namespace fastcontainer {
+
+inline constexpr size_t kMaxNameLength = 200;  // bytes, of any container, host, class or request key
+
+// The top byte of XXH3-64 (seed 0) of `name`.
+uint8_t ShardOf(std::string_view name);
+
+enum class RecordKind : uint8_t { kKey, kClass, kSpec, kPlacement, kHost };
+// "/fc/v1/p/3f/site-42"; names are percent-escaped, shards are two lower-case hex digits.
+std::string RecordKey(RecordKind kind, std::string_view name);
+// "/fc/v1/p/3f/" for sharded kinds (key, spec, placement); "/fc/v1/h/" and "/fc/v1/c/" ignore the shard.
+std::string RecordPrefix(RecordKind kind, uint8_t shard = 0);
+// The prefix of every record of a kind, over all shards: "/fc/v1/p/".
+std::string RecordKindPrefix(RecordKind kind);
+struct ParsedKey {
+  RecordKind kind;
+  std::string name;
+};
+absl::StatusOr<ParsedKey> ParseRecordKey(std::string_view key);
+// The form in which a request key is looked up: ASCII lower case, no port, no final dot. InvalidArgument if
+// empty, too long, or with a byte outside of printable ASCII.
+absl::StatusOr<std::string> NormalizeKey(std::string_view host_name);
+
+struct Key {
+  std::string container;
+};
+
+struct Limits {
+  double cpu = 0;       // cores; 0: unlimited
+  uint64_t memory = 0;  // bytes; 0: unlimited
+};
+
+struct Spec {
+  std::string class_name;            // "" : none
+  std::vector<std::string> command;  // argv; $ADDRESS and $PORT are substituted
+  std::map<std::string, std::string> environment;
+  std::string directory;      // working directory; "": the dispatcher's
+  uint16_t port = 0;          // 0: the dispatcher chooses
+  uint32_t concurrency = 16;  // requests in flight over all routers
+  Limits limits;
+  Nanos probe_deadline = 10 * kMillisecond;
+  std::vector<Nanos> probe_hedge = {3 * kMillisecond};
+  std::string ready_http;  // path for a readiness GET; "": TCP connect
+  Nanos ready_timeout = 90 * kSecond;
+  Nanos idle = 300 * kSecond;       // stop after so long without a ticket; 0: never
+  Nanos stop_grace = 10 * kSecond;  // from the graceful signal to the kill
+  uint32_t scale_min = 0;
+  uint32_t scale_max = 1;
+};
+
+struct Replica {
+  uint32_t index = 0;
+  uint64_t epoch = 0;
+  std::string host;
+  std::string op;  // names the write that made this epoch
+};
+
+struct Unfenced {
+  uint32_t index = 0;
+  uint64_t epoch = 0;
+  std::string host;
+  uint64_t incarnation = 0;
+};
+
+struct Placement {
+  std::vector<Replica> replicas;
+  std::vector<Unfenced> unfenced;
+  std::string spec_revision;
+  std::string by;
+  std::string reason;
+  int64_t at_ms = 0;
+  bool deleted = false;  // a tombstone: "state":"deleted"
+  std::string unknown;   // the record's other fields, kept over a rewrite (a JSON object, or "")
+
+  const Replica* Find(uint32_t index) const;
+};
+
+enum class AdminState : uint8_t { kUp, kDrain, kDown };
+
+struct Host {
+  uint64_t incarnation = 0;
+  std::string address;  // numeric
+  uint16_t dispatcher_port = 0;
+  double cpu = 0;       // cores
+  uint64_t memory = 0;  // bytes
+  std::map<std::string, std::string> labels;
+  AdminState admin = AdminState::kUp;
+  std::string unknown;
+};
+
+// Decoders. InvalidArgument names the field and what is accepted; duplicate keys, wrong types, and a "v" that
+// is not 1 are errors; unknown fields are kept where the record is rewritten by the library and ignored
+// elsewhere. What later versions add and this one must not misread is refused by name: "writers":"single",
+// "scale":{"max":>1}.
+absl::StatusOr<Key> DecodeKey(std::string_view json);
+absl::Status CheckClass(std::string_view json);
+// `class_json` gives the defaults, "" none; fields of `spec_json` win, objects are merged field by field.
+absl::StatusOr<Spec> DecodeSpec(std::string_view spec_json, std::string_view class_json);
+// The name of the spec's class, "" if it has none.
+absl::StatusOr<std::string> SpecClass(std::string_view spec_json);
+absl::StatusOr<Placement> DecodePlacement(std::string_view json);
+absl::StatusOr<Host> DecodeHost(std::string_view json);
+std::string EncodeKey(const Key& key);
+std::string EncodePlacement(const Placement& placement);
+std::string EncodeHost(const Host& host);
+
+}  // namespace fastcontainer
+
+#endif  // FASTCONTAINER_RECORDS_H_
