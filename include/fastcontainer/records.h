@@ -37,6 +37,11 @@ absl::StatusOr<ParsedKey> ParseRecordKey(std::string_view key);
 // empty, too long, or with a byte outside of printable ASCII.
 absl::StatusOr<std::string> NormalizeKey(std::string_view host_name);
 
+// Prepends the record that a decoder's error is about: `spec "site-42": field "port": ...`.
+absl::Status InRecord(RecordKind kind, std::string_view name, const absl::Status& status);
+
+inline constexpr uint32_t kMaxConcurrency = 1'000'000;  // also what "concurrency":0 (unlimited) decodes to
+
 struct Key {
   std::string container;
 };
@@ -52,7 +57,7 @@ struct Spec {
   std::map<std::string, std::string> environment;
   std::string directory;      // working directory; "": the dispatcher's
   uint16_t port = 0;          // 0: the dispatcher chooses
-  uint32_t concurrency = 16;  // requests in flight over all routers
+  uint32_t concurrency = 16;  // requests in flight over all routers; never 0
   Limits limits;
   Nanos probe_deadline = 10 * kMillisecond;
   std::vector<Nanos> probe_hedge = {3 * kMillisecond};
@@ -68,7 +73,8 @@ struct Replica {
   uint32_t index = 0;
   uint64_t epoch = 0;
   std::string host;
-  std::string op;  // names the write that made this epoch
+  std::string op;         // names the write that made this epoch
+  std::string unknown{};  // as in Placement
 };
 
 struct Unfenced {
@@ -76,6 +82,7 @@ struct Unfenced {
   uint64_t epoch = 0;
   std::string host;
   uint64_t incarnation = 0;
+  std::string unknown{};  // as in Placement
 };
 
 struct Placement {

@@ -1,0 +1,141 @@
+// The proxy's role: key in, endpoint out; relocates when the host is gone.
+#ifndef FASTCONTAINER_ROUTER_H_
+#define FASTCONTAINER_ROUTER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/types/span.h"
+#include "fastcontainer/address.h"
+#include "fastcontainer/clock.h"
+#include "fastcontainer/cmdb.h"
+#include "fastcontainer/hooks.h"
+#include "fastcontainer/log.h"
+#include "fastcontainer/policy.h"
+#include "fastcontainer/prober.h"
+#include "fastcontainer/reactor.h"
+
+namespace fastcontainer {
+
+// The values are those of the C ABI's FC_ codes.
+enum class RouteCode : int32_t {
+  kOk = 0,
+  kPending = 1,
+  kInvalid = -1,
+  kNotFound = -4,
+  kUnknownKey = -5,
+  kNoHost = -6,
+  kCmdb = -7,
+  kStartFailed = -8,
+  kQueueFull = -9,
+  kTimeout = -10,
+  kUnsafe = -11,
+  kIsolated = -12,
+  kBudget = -13,
+  kShutdown = -14,
+  kConflict = -15,
+  kUnsupported = -17,
+  kVeto = -20,
+};
+
+struct RouteError {
+  RouteCode code = RouteCode::kOk;
+  std::string message;
+  Nanos retry_after = 0;  // 0: unknown
+};
+
+enum class RouteReason : uint32_t { kLease = 1, kAcquired = 2, kStarted = 3, kRelocated = 4, kPlaced = 5 };
+enum class LostReason : uint32_t { kHostDown = 1, kService = 2, kContainer = 3 };
+enum class Outcome : uint32_t {
+  kOk = 0,
+  kCancelled = 1,
+  kRefused = 2,
+  kConnectFailed = 3,
+  kClosed = 4,
+  kTimeout = 5,
+  kStaleConnection = 6,
+};
+
+using TicketId = uint64_t;  // slot and generation; 0 names no ticket
+using RouteOp = uint64_t;   // 0 names no operation
+
+// One request's route. Views and pointers are valid until the ticket ends.
+struct Ticket {
+  TicketId id = 0;
+  RouteReason reason = RouteReason::kLease;
+  uint32_t attempt = 1;
+  const sockaddr* address = nullptr;
+  socklen_t address_length = 0;
+  uint64_t endpoint = 0;  // names this run of the container
+  std::string_view container;
+  std::string_view host;
+  uint64_t epoch = 0;
+  Nanos lookup = 0, probe = 0, swap = 0, start = 0, queue = 0;  // phases; 0 where not needed
+};
+
+// Plain function pointers: a warm route must not allocate.
+using RouteCallback = void (*)(void* user_data, RouteCode code, const Ticket* ticket,
+                               const RouteError* error);
+using LostCallback = void (*)(void* user_data, TicketId ticket, LostReason reason);
+
+struct RouteOptions {
+  bool stream = false;  // guard interval 1 s instead of the engine's
+  Nanos wait = 0;       // 0: the router's
+  LostCallback on_lost = nullptr;
+};
+
+// What has happened to a request, for the decision whether it may be sent again (RFC 9110 section 9.2.2).
+struct Attempt {
+  Outcome outcome = Outcome::kCancelled;
+  bool bytes_written = false;
+  bool idempotent = false;
+  bool body_held = false;
+  bool response_begun = false;
+};
+// Nothing was written; or idempotent, held whole, and nothing of the response forwarded.
+bool SafeToSendAgain(const Attempt& attempt);
+
+struct Placed {
+  std::string container, host, from_host;
+  uint32_t replica = 0;
+  uint64_t epoch = 0;
+};
+using PlaceCallback = absl::AnyInvocable<void(RouteCode code, const Placed* placed, const RouteError* error)>;
+
+struct RouterOptions {
+  std::string name;  // "by" of the records it writes
+  std::vector<Address> witnesses;
+  uint32_t queue_per_container = 1'000;
+  uint32_t queue_total = 10'000;
+  uint32_t relocations_per_second = 100;
+  uint32_t relocation_burst = 1'000;
+  bool no_relocation = false;  // never write a placement
+  bool paper = false;          // one ICMP packet, no hedge, freshness zero
+  Nanos wait = 30 * kSecond;
+  Nanos start = 90 * kSecond;
+  Nanos freshness = 10 * kMillisecond;
+  Nanos guard = 20 * kMillisecond;
+  Nanos stream_guard = 1 * kSecond;
+  Nanos service_deadline = 100 * kMillisecond;
+  uint64_t seed = 1;  // of `op` ids and jitter
+};
+
+struct RouterStats {
+  uint64_t routes = 0, warm = 0, acquired = 0, started = 0, relocated = 0, placed = 0;  // tickets, by reason
+  uint64_t unknown_key = 0, queue_full = 0, timeouts = 0, failed = 0, cancelled = 0;
+  uint64_t probes = 0, verdict_up = 0, verdict_down = 0, verdict_service_down = 0, local_faults = 0;
+  uint64_t swaps = 0, swaps_won = 0, swaps_conflict = 0, swaps_unknown = 0, swaps_unavailable = 0;
+  uint64_t relocations = 0, budget_refused = 0, isolated = 0, vetoes = 0, policy_fallbacks = 0;
+  uint64_t retries = 0, unsafe = 0, lost_tickets = 0;
+  uint64_t open_tickets = 0, waiting = 0, leases = 0, hosts = 0, hosts_down = 0, containers = 0, keys = 0;
+  Nanos cache_age = 0;       // of the oldest mirror that is not fresh; 0: all are
+  uint32_t cache_stale = 0;  // mirrors that are not fresh
+};
+
+}  // namespace fastcontainer
+
+#endif  // FASTCONTAINER_ROUTER_H_
