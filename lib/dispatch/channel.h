@@ -6,6 +6,7 @@
 #include <array>
 #include <bitset>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -44,6 +45,7 @@ class Channel {
   using MessageCallback =
       absl::AnyInvocable<void(const Address& from, const PeerId& peer, const Message& message)>;
   using ErrorCallback = DatagramSocket::ErrorCallback;
+  static constexpr size_t kMaxSenders = 65'536;
   struct Stats {
     uint64_t sent = 0, received = 0, bad_mac = 0, replayed = 0, malformed = 0, refused_address = 0;
   };
@@ -63,17 +65,21 @@ class Channel {
   struct Window {  // of the newest boot of one sender
     uint64_t boot = 0;
     uint64_t highest = 0;
-    std::bitset<256> seen;
+    std::bitset<256> seen;  // bit 0: `highest`, bit n: the sequence n before it
+    std::list<uint64_t>::iterator use;
   };
   void Receive(const Address& from, std::string_view datagram);
+  bool Authentic(std::string_view datagram) const;
   bool Fresh(const PeerId& peer, uint64_t sequence);
+  Window& WindowOf(uint64_t sender);
 
   std::unique_ptr<DatagramSocket> socket_;
   std::vector<ClusterKey> keys_;
   const bool loopback_only_;
   const PeerId self_;
   uint64_t sequence_ = 0;
-  absl::flat_hash_map<uint64_t, Window> windows_;  // by sender
+  absl::flat_hash_map<uint64_t, Window> windows_;  // by sender, at most kMaxSenders
+  std::list<uint64_t> uses_;                       // senders, the longest unused first
   MessageCallback on_message_;
   Stats stats_;
   std::string buffer_;
