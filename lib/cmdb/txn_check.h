@@ -1,0 +1,32 @@
+// What every driver refuses before it asks its store.
+#ifndef FASTCONTAINER_LIB_CMDB_TXN_CHECK_H_
+#define FASTCONTAINER_LIB_CMDB_TXN_CHECK_H_
+
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "fastcontainer/cmdb.h"
+
+namespace fastcontainer {
+
+inline constexpr Nanos kDefaultTxnDeadline = 5 * kSecond;
+
+// A key must not be empty, and is changed at most once in a transaction: its revision names one value.
+inline absl::Status CheckTxn(const std::vector<Compare>& compares, const std::vector<Mutation>& mutations) {
+  for (const Compare& compare : compares)
+    if (compare.key.empty()) return absl::InvalidArgumentError("a transaction compares an empty key");
+  std::set<std::string_view> changed;
+  for (const Mutation& mutation : mutations) {
+    if (mutation.key.empty()) return absl::InvalidArgumentError("a transaction changes an empty key");
+    if (!changed.insert(mutation.key).second)
+      return absl::InvalidArgumentError(absl::StrCat("a transaction changes ", mutation.key, " twice"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace fastcontainer
+
+#endif  // FASTCONTAINER_LIB_CMDB_TXN_CHECK_H_
