@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "fastcontainer/cmdb.h"
+#include "fastcontainer/dispatcher.h"
 #include "fastcontainer/hooks.h"
 #include "fastcontainer/log.h"
 #include "fastcontainer/policy.h"
@@ -24,35 +25,16 @@
 
 namespace fastcontainer {
 
-class Dispatcher;
-class Router;
-
 struct EngineOptions {
   std::string cmdb_url;  // or `cmdb`
   std::function<std::unique_ptr<Cmdb>(Reactor&)> cmdb;
-  std::string cluster_key_file;
-  std::string bind_address;
+  std::string cluster_key_file;    // "": no key, and only loopback addresses are spoken to
+  std::string bind_address;        // numeric; "": any address if there is a key, else 127.0.0.1
   std::unique_ptr<Policy> policy;  // null: KeyedChoices
   Hook hook;                       // may be empty
   LogSink log;                     // may be empty
-  RouterOptions router;            // router.name empty: host name and pid
-};
-
-struct DispatcherHostOptions {
-  std::string host;
-  std::string address;  // numeric; "": as in the host's record
-  uint16_t port = 0;    // 0: as in the record, or 7070
-  std::string state_directory;
-  std::string log_directory;
-  std::function<absl::StatusOr<std::unique_ptr<Runtime>>(Reactor&)> runtime;  // empty: the runtime "process"
-  uint32_t max_starts = 0;                                                    // 0: 2 per core
-  uint32_t max_containers = 10'000;
-  uint16_t port_first = 20'000;
-  uint16_t port_last = 29'999;
-  double cpu = 0;  // 0: this machine's
-  uint64_t memory = 0;
-  std::map<std::string, std::string> labels;
-  bool subreaper = false;
+  // router.name empty: host name and pid. router.seed is chosen by the engine.
+  RouterOptions router;
 };
 
 struct Stat {
@@ -72,18 +54,33 @@ class Engine {
   Nanos NextDeadline() const;
   int Process(int max_callbacks);
   void Wake();  // any thread
-  // Ends everything: callbacks with kShutdown run inside. The destructor calls it.
+  // Ends all routing: callbacks with kShutdown run inside, and whatever is asked afterwards gets kShutdown.
+  // The destructor calls it. The reactor, the CMDB and the prober live until the destructor ends.
   void Shutdown();
 
   Reactor& reactor();
   Cmdb& cmdb();
   Prober& prober();
-  Router& router();
+
+  // Routing. What each promises is said at fc_route() and after it.
+  RouteCode Route(std::string_view key, const RouteOptions& options, Ticket* ticket, RouteOp* op,
+                  RouteCallback callback, void* user_data);
+  RouteCode EndTicket(TicketId ticket, Outcome outcome, Nanos duration);
+  RouteCode NoteAlive(TicketId ticket);
+  RouteCode Retry(TicketId ticket, const Attempt& attempt, const RouteOptions& options, Ticket* next,
+                  RouteOp* op, RouteCallback callback, void* user_data);
+  // Writes a placement; "" for `host`: the best one that answers, other than the present one. 0 after
+  // Shutdown.
+  RouteOp Place(std::string_view container, std::string_view host, std::string_view reason,
+                PlaceCallback callback);
+  // An operation of Route, Retry or Place. True: its callback will never run.
+  bool Cancel(RouteOp op);
 
   // The engine keeps the dispatcher until RemoveDispatcher. `ready` runs when it serves, or cannot.
-  absl::StatusOr<Dispatcher*> AddDispatcher(DispatcherHostOptions options,
-                                            absl::AnyInvocable<void(absl::Status)> ready);
-  void RemoveDispatcher(Dispatcher* dispatcher);
+  absl::StatusOr<DispatcherHost*> AddDispatcher(DispatcherHostOptions options,
+                                                DispatcherHost::DoneCallback ready);
+  // Legal inside a callback of that dispatcher.
+  void RemoveDispatcher(DispatcherHost* dispatcher);
 
   void ForEachStat(const std::function<void(const Stat&)>& callback) const;
 

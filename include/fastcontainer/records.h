@@ -67,6 +67,8 @@ struct Spec {
   Nanos stop_grace = 10 * kSecond;  // from the graceful signal to the kill
   uint32_t scale_min = 0;
   uint32_t scale_max = 1;
+  std::string
+      json;  // the record with its class's defaults merged in: a runtime of one's own may know more fields
 };
 
 struct Replica {

@@ -86,6 +86,7 @@ struct RouteOptions {
   bool stream = false;  // guard interval 1 s instead of the engine's
   Nanos wait = 0;       // 0: the router's
   LostCallback on_lost = nullptr;
+  void* lost_user_data = nullptr;  // what on_lost gets, instead of the call's user_data
 };
 
 // What has happened to a request, for the decision whether it may be sent again (RFC 9110 section 9.2.2).

@@ -142,6 +142,7 @@ absl::StatusOr<Spec> DecodeSpec(std::string_view spec_text, std::string_view cla
   fields.Require("command", "an array of strings");
   ReadFields(fields, &spec);
   if (!status.ok()) return status;
+  spec.json = ToText(merged);
   return spec;
 }
 

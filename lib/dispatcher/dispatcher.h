@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "fastcontainer/cmdb.h"
+#include "fastcontainer/dispatcher.h"
 #include "fastcontainer/hooks.h"
 #include "fastcontainer/log.h"
 #include "fastcontainer/reactor.h"
@@ -33,15 +34,6 @@ struct DispatcherOptions {
   uint16_t port_last = 29'999;
   Nanos lease = 5 * kSecond;
   uint64_t seed = 0;  // for instance ids and jitter
-};
-
-struct ContainerInfo {
-  enum class State : uint8_t { kStarting = 1, kRunning = 2, kStopping = 3, kFailed = 4 } state{};
-  std::string_view container;
-  std::string_view instance;
-  uint64_t epoch = 0;
-  Address address;
-  uint32_t leases = 0, tickets = 0, waiting = 0;
 };
 
 // Belongs to the loop's thread. Everything passed by reference outlives it.
