@@ -103,6 +103,7 @@ class Application {
     json merged;
     if (int status = CheckExists(spec, "class", FC_RECORD_CLASS, name, &merged); status != kExitOk)
       return status;
+    if (spec.value.contains("ready")) merged.erase("ready");  // either way to be ready replaces the class's
     merged.update(spec.value, /*merge_objects=*/true);
     Answer answer = Check(FC_RECORD_SPEC, spec.name, merged.dump());
     return answer.code == FC_OK ? kExitOk : Report(Title(spec) + " with class " + name, answer);

@@ -122,7 +122,8 @@ int main(int argc, char** argv) {
   if (opened.code != FC_OK) return Report(arguments.cmdb, opened);
   try {
     return Run({session, arguments.json}, arguments.words);
-  } catch (const nlohmann::json::exception& error) {  // a record in the CMDB that is not as the library writes it
+  } catch (
+      const nlohmann::json::exception& error) {  // a record in the CMDB that is not as the library writes it
     return Report(arguments.words[0], {FC_E_CMDB, error.what()});
   }
 }

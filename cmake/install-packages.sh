@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Installs what is missing of debian-packages.txt: what Debian 12 needs to build, test and show this project.
+set -euo pipefail
+
+list="$(dirname "$(readlink -f "$0")")/debian-packages.txt"
+missing=()
+while read -r package; do
+  status="$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)"
+  [ "$status" = installed ] || missing+=("$package")
+done < "$list"
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "These packages are missing, and neither root nor sudo is at hand: ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+echo "Installing: ${missing[*]}"
+# RUNLEVEL=1: the packages' servers (Apache, nginx) are not to be started as services.
+"${as_root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get update -q
+"${as_root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+  apt-get install -y -q --no-install-recommends "${missing[@]}"

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every ring of tests: all of them in the release preset, then unit, capi and sim under
+# the sanitizers. --quick leaves out the deployment ring (network namespaces, real servers).
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+quick=no
+for argument in "$@"; do
+  case "$argument" in
+    --quick) quick=yes ;;
+    -h | --help) sed -n '2,3s/^# //p' "$0"; exit 0 ;;
+    *) echo "$0: unknown option $argument (see --help)" >&2; exit 2 ;;
+  esac
+done
+
+jobs="$(nproc)"
+summary="$(mktemp)"
+trap 'rm -f "$summary"' EXIT
+failed=0
+
+# run_ring PRESET RING [ctest argument...]: a ring without a test fails, too.
+run_ring() {
+  local preset=$1 ring=$2 log
+  shift 2
+  log="$(mktemp)"
+  echo "==== $preset: $ring"
+  ctest --preset "$preset" --no-tests=error -j "$jobs" -L "^$ring\$" "$@" 2>&1 | tee "$log" || failed=1
+  printf '%-12s %-12s %s\n' "$preset" "$ring" \
+    "$(grep -E 'tests passed|No tests were found' "$log" | tail -n 1 || echo 'did not run')" >> "$summary"
+  # Skipped is not passed: say which, and why (a skipped deployment test prints its reason).
+  sed -n 's/^\s*[0-9]* - \(.*\) (Skipped)$/  skipped: \1/p' "$log" >> "$summary"
+  rm -f "$log"
+}
+
+build() {
+  local preset=$1
+  shift
+  echo "==== $preset: build"
+  cmake --preset "$preset" "$@"
+  cmake --build --preset "$preset" -j "$jobs"
+}
+
+cmake/install-packages.sh
+
+build release
+for ring in unit capi sim; do run_ring release "$ring"; done
+for ring in package python; do
+  [ ! -e "tests/$ring/CMakeLists.txt" ] || run_ring release "$ring"
+done
+[ "$quick" = yes ] || run_ring release deployment
+
+for preset in asan-ubsan tsan; do
+  build "$preset" -DFASTCONTAINER_BUILD_EXAMPLES=OFF
+  for ring in unit capi sim; do run_ring "$preset" "$ring"; done
+done
+
+echo "==== summary"
+cat "$summary"
+exit "$failed"
