@@ -1,0 +1,145 @@
+// The numbers of an engine, in the style of Prometheus: one table for the router, one for the dispatchers.
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "lib/engine/engine_core.h"
+
+namespace fastcontainer {
+namespace {
+
+struct RouterStat {
+  const char* name;
+  const char* labels;
+  const char* help;
+  bool counter;
+  uint64_t RouterStats::*value;
+};
+
+constexpr RouterStat kRouterStats[] = {
+    {"fastcontainer_routes_total", "", "Calls of fc_route and fc_ticket_retry.", true, &RouterStats::routes},
+    {"fastcontainer_tickets_total", "reason=\"lease\"", "Tickets given out, by what made the route.", true,
+     &RouterStats::warm},
+    {"fastcontainer_tickets_total", "reason=\"acquired\"", "", true, &RouterStats::acquired},
+    {"fastcontainer_tickets_total", "reason=\"started\"", "", true, &RouterStats::started},
+    {"fastcontainer_tickets_total", "reason=\"relocated\"", "", true, &RouterStats::relocated},
+    {"fastcontainer_tickets_total", "reason=\"placed\"", "", true, &RouterStats::placed},
+    {"fastcontainer_route_errors_total", "error=\"unknown_key\"", "Routes that got no ticket.", true,
+     &RouterStats::unknown_key},
+    {"fastcontainer_route_errors_total", "error=\"queue_full\"", "", true, &RouterStats::queue_full},
+    {"fastcontainer_route_errors_total", "error=\"timeout\"", "", true, &RouterStats::timeouts},
+    {"fastcontainer_route_errors_total", "error=\"failed\"", "", true, &RouterStats::failed},
+    {"fastcontainer_route_errors_total", "error=\"cancelled\"", "", true, &RouterStats::cancelled},
+    {"fastcontainer_probes_total", "", "Checks of hosts.", true, &RouterStats::probes},
+    {"fastcontainer_verdicts_total", "verdict=\"up\"", "Verdicts on hosts.", true, &RouterStats::verdict_up},
+    {"fastcontainer_verdicts_total", "verdict=\"down\"", "", true, &RouterStats::verdict_down},
+    {"fastcontainer_verdicts_total", "verdict=\"service_down\"", "", true,
+     &RouterStats::verdict_service_down},
+    {"fastcontainer_verdicts_total", "verdict=\"local_fault\"", "", true, &RouterStats::local_faults},
+    {"fastcontainer_swaps_total", "outcome=\"won\"", "Compare-and-sets of placements, by outcome.", true,
+     &RouterStats::swaps_won},
+    {"fastcontainer_swaps_total", "outcome=\"conflict\"", "", true, &RouterStats::swaps_conflict},
+    {"fastcontainer_swaps_total", "outcome=\"unknown\"", "", true, &RouterStats::swaps_unknown},
+    {"fastcontainer_swaps_total", "outcome=\"unavailable\"", "", true, &RouterStats::swaps_unavailable},
+    {"fastcontainer_relocations_total", "", "Replicas moved to another host.", true,
+     &RouterStats::relocations},
+    {"fastcontainer_relocations_refused_total", "cause=\"budget\"", "Relocations that were not allowed.",
+     true, &RouterStats::budget_refused},
+    {"fastcontainer_relocations_refused_total", "cause=\"isolated\"", "", true, &RouterStats::isolated},
+    {"fastcontainer_relocations_refused_total", "cause=\"veto\"", "", true, &RouterStats::vetoes},
+    {"fastcontainer_policy_fallbacks_total", "", "Answers of the policy that could not be used.", true,
+     &RouterStats::policy_fallbacks},
+    {"fastcontainer_retries_total", "", "Requests sent again.", true, &RouterStats::retries},
+    {"fastcontainer_retries_unsafe_total", "", "Requests that were not safe to send again.", true,
+     &RouterStats::unsafe},
+    {"fastcontainer_tickets_lost_total", "", "Open tickets whose host or container was lost.", true,
+     &RouterStats::lost_tickets},
+    {"fastcontainer_tickets_open", "", "Requests in flight.", false, &RouterStats::open_tickets},
+    {"fastcontainer_requests_waiting", "", "Requests that wait for a route.", false, &RouterStats::waiting},
+    {"fastcontainer_leases", "", "Leases in hand.", false, &RouterStats::leases},
+    {"fastcontainer_hosts", "", "Hosts in the CMDB.", false, &RouterStats::hosts},
+    {"fastcontainer_hosts_down", "", "Hosts that are believed to be down.", false, &RouterStats::hosts_down},
+    {"fastcontainer_containers_cached", "", "Containers in the cache.", false, &RouterStats::containers},
+    {"fastcontainer_keys_cached", "", "Keys in the cache.", false, &RouterStats::keys},
+};
+
+struct DispatcherStat {
+  const char* name;
+  const char* help;
+  bool counter;
+  uint64_t (*value)(const Dispatcher::Stats&);
+};
+
+constexpr DispatcherStat kDispatcherStats[] = {
+    {"fastcontainer_starts_total", "Containers started.", true, [](const auto& s) { return s.starts; }},
+    {"fastcontainer_start_failures_total", "Starts that failed.", true,
+     [](const auto& s) { return s.start_failures; }},
+    {"fastcontainer_stops_total", "Containers stopped.", true, [](const auto& s) { return s.stops; }},
+    {"fastcontainer_idle_stops_total", "Containers stopped because nobody needed them.", true,
+     [](const auto& s) { return s.idle_stops; }},
+    {"fastcontainer_exits_total", "Containers that ended by themselves.", true,
+     [](const auto& s) { return s.exits; }},
+    {"fastcontainer_adopted_total", "Containers taken over from an earlier incarnation.", true,
+     [](const auto& s) { return s.adopted; }},
+    {"fastcontainer_grants_total", "GRANT messages.", true, [](const auto& s) { return s.grants; }},
+    {"fastcontainer_waits_total", "WAIT messages.", true, [](const auto& s) { return s.waits; }},
+    {"fastcontainer_moved_total", "MOVED messages.", true, [](const auto& s) { return s.moved; }},
+    {"fastcontainer_full_total", "FULL messages.", true, [](const auto& s) { return s.full; }},
+    {"fastcontainer_failed_total", "FAILED messages.", true, [](const auto& s) { return s.failed; }},
+    {"fastcontainer_revokes_total", "REVOKE messages.", true, [](const auto& s) { return s.revokes; }},
+    {"fastcontainer_echoes_total", "ECHO messages answered.", true, [](const auto& s) { return s.echoes; }},
+    {"fastcontainer_leases_expired_total", "Leases that ran out.", true,
+     [](const auto& s) { return s.leases_expired; }},
+    {"fastcontainer_containers_running", "Containers that run.", false,
+     [](const auto& s) -> uint64_t { return s.running; }},
+    {"fastcontainer_containers_starting", "Containers that start.", false,
+     [](const auto& s) -> uint64_t { return s.starting; }},
+    {"fastcontainer_containers_stopping", "Containers that stop.", false,
+     [](const auto& s) -> uint64_t { return s.stopping; }},
+    {"fastcontainer_leases_granted", "Leases that are valid.", false,
+     [](const auto& s) -> uint64_t { return s.leases; }},
+};
+
+double Seconds(uint64_t nanos) { return static_cast<double>(nanos) / 1e9; }
+
+// The exposition format's escapes for a label's value.
+std::string HostLabel(std::string_view host) {
+  return absl::StrCat("host=\"",
+                      absl::StrReplaceAll(std::string(host), {{"\\", "\\\\"}, {"\"", "\\\""}, {"\n", "\\n"}}),
+                      "\"");
+}
+
+void ForEachRouterStat(const RouterStats& stats, const std::function<void(const Stat&)>& callback) {
+  for (const RouterStat& row : kRouterStats)
+    callback(Stat{row.counter, row.name, row.labels, row.help, static_cast<double>(stats.*row.value)});
+  callback(Stat{false, "fastcontainer_cache_stale", "", "Parts of the cache that are not fresh.",
+                static_cast<double>(stats.cache_stale)});
+  callback(Stat{false, "fastcontainer_cache_age_seconds", "",
+                "Age of the oldest part of the cache that is not fresh.",
+                Seconds(static_cast<uint64_t>(stats.cache_age))});
+}
+
+}  // namespace
+
+void Engine::ForEachStat(const std::function<void(const Stat&)>& callback) const {
+  if (core_->router != nullptr) ForEachRouterStat(core_->router->Stats(), callback);
+  callback(Stat{false, "fastcontainer_icmp_permitted", "", "1 if hosts can be probed by ICMP.",
+                core_->prober->mechanism() == ProbeMechanism::kNone ? 0.0 : 1.0});
+  for (const DispatcherStat& row : kDispatcherStats) {
+    for (const auto& dispatcher : core_->dispatchers) {
+      const Dispatcher* bound = dispatcher->core().dispatcher();
+      if (bound == nullptr) continue;
+      const std::string labels = HostLabel(dispatcher->host());
+      callback(Stat{row.counter, row.name, labels, row.help, static_cast<double>(row.value(bound->stats()))});
+    }
+  }
+  for (const auto& dispatcher : core_->dispatchers) {
+    const Dispatcher* bound = dispatcher->core().dispatcher();
+    if (bound == nullptr) continue;
+    const std::string labels = HostLabel(dispatcher->host());
+    callback(Stat{true, "fastcontainer_busy_seconds_total", labels,
+                  "Time of tickets, as the routers reported it.", Seconds(bound->stats().busy_ns)});
+  }
+}
+
+}  // namespace fastcontainer
