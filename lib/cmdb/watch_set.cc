@@ -44,6 +44,7 @@ void WatchSet::TellConnection() {
     Watch* watch = Find(id);
     if (watch == nullptr || watch->lost || watch->told_disconnected != connected_) continue;
     watch->told_disconnected = !connected_;
+    watch->caught_up = false;
     TellKind(id, connected_ ? WatchEvent::Kind::kConnected : WatchEvent::Kind::kDisconnected, 0);
   }
 }

@@ -46,7 +46,7 @@ class WatchSet {
     std::string prefix;
     uint64_t cursor;  // everything up to here has been delivered or was not asked for
     std::shared_ptr<Cmdb::WatchCallback> callback;
-    bool caught_up = false;          // has had its first kProgress
+    bool caught_up = false;          // has had kProgress since it was connected
     bool told_disconnected = false;  // has had kDisconnected and no kConnected since
     bool lost = false;               // has had kResync, after which nothing follows
   };
