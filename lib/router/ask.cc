@@ -1,0 +1,236 @@
+// The router's side of the dispatch protocol: questions, leases and their renewal.
+#include <algorithm>
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "lib/router/core.h"
+
+namespace fastcontainer {
+namespace {
+
+constexpr Nanos kAskFirst = 3 * kMillisecond;
+constexpr Nanos kAskLast = 1 * kSecond;
+constexpr Nanos kAskWhileStarting = 250 * kMillisecond;
+constexpr Nanos kRenewEvery = 1 * kSecond;
+// A lease is given up so long before its dispatcher would: more than a datagram and a loop may be late.
+constexpr Nanos kLeaseMargin = 500 * kMillisecond;
+constexpr Nanos kFullHolds = 1 * kSecond;
+
+}  // namespace
+
+void Router::Core::BeginAsk(Container& c) {
+  c.ask = Ask{};
+  c.ask.request = next_request_++;
+  c.ask.host = c.host;
+  c.ask.began = reactor_.Now();
+  ++c.host->asking;
+  asking_.insert(&c);
+  hosts_.Guard(*c.host, c.ask.began);
+  SendAsk(c);
+}
+
+void Router::Core::SendAsk(Container& c) {
+  const Nanos now = reactor_.Now();
+  if (now - c.ask.began >= options_.start) {
+    FailAll(c,
+            {RouteCode::kTimeout,
+             absl::StrCat("the dispatcher of ", c.host->id, " did not start ", c.id, " in time"), kSecond});
+    return EndAsk(c);
+  }
+  Message m;
+  m.type = MessageType::kAcquire;
+  m.request_id = c.ask.request;
+  m.container = c.id;
+  m.epoch = c.epoch;
+  m.spec_revision = std::max(c.spec_revision, c.class_revision);
+  m.suspect = c.suspect;
+  m.waiting = static_cast<uint32_t>(c.waiting.size());
+  c.ask.sent = now;
+  channel_->Send(c.host->dispatcher, m);
+  const Nanos most = c.ask.starting ? kAskWhileStarting : kAskLast;
+  const Nanos delay = std::min(kAskFirst << std::min(c.ask.tries++, 10), most);
+  c.ask.timer = reactor_.After(delay, [this, &c] {
+    c.ask.timer = 0;
+    SendAsk(c);
+  });
+}
+
+void Router::Core::EndAsk(Container& c) {
+  if (c.ask.request == 0) return;
+  reactor_.CancelTimer(c.ask.timer);
+  --c.ask.host->asking;
+  asking_.erase(&c);
+  c.ask = Ask{};
+}
+
+void Router::Core::OnMessage(const Address& from, const Message& message) {
+  HostState* host = hosts_.FindDispatcher(from);
+  if (host == nullptr) return;
+  const Nanos now = reactor_.Now();
+  if (message.type == MessageType::kEchoOk) return hosts_.NoteEcho(*host, message, now);
+  const bool loaded = message.type == MessageType::kGrant || message.type == MessageType::kWait ||
+                      message.type == MessageType::kFull;
+  const auto found = containers_.find(message.container);
+  // The answer is evidence for everybody who waits for this host; the one who asked is served last, when it
+  // is all known.
+  if (found != containers_.end() && message.type == MessageType::kGrant)
+    OnGrant(*found->second, *host, message, now);
+  hosts_.NoteDispatcher(*host, now, loaded ? &message.load : nullptr);
+  if (found == containers_.end() || message.replica != 0) return;
+  Container& c = *found->second;
+  const bool mine = c.ask.request != 0 && c.ask.host == host && message.request_id == c.ask.request;
+  switch (message.type) {
+    case MessageType::kWait:
+      if (!mine) return;
+      if (!std::exchange(c.ask.starting, true)) c.ask.tries = 2;
+      return;
+    case MessageType::kMoved:
+      if (mine) OnMoved(c, message);
+      return;
+    case MessageType::kFull:
+      if (mine) OnFull(c, *host, message, now);
+      return;
+    case MessageType::kFailed:
+      if (mine) OnFailed(c, message, now);
+      return;
+    case MessageType::kRevoke:
+      OnRevoke(c, *host, message);
+      return;
+    case MessageType::kGrant:
+      serving_ = host;
+      Pump(c);
+      serving_ = nullptr;
+      return;
+    default:
+      return;
+  }
+}
+
+void Router::Core::OnSendError(const Address& to, int error) {
+  HostState* host = hosts_.FindDispatcher(to);
+  if (host == nullptr) return;
+  if (error == ECONNREFUSED) hosts_.NoteRefused(*host);
+}
+
+void Router::Core::OnGrant(Container& c, HostState& host, const Message& m, Nanos now) {
+  if (m.replica != 0 || m.instance == 0 || !m.address) return;
+  const bool answer = c.ask.request != 0 && c.ask.host == &host && m.request_id == c.ask.request;
+  const bool renewal = c.lease != nullptr && c.lease->host == &host && c.lease->endpoint == m.instance;
+  if (!answer && !renewal) return;
+  if (c.host != &host || m.epoch < c.epoch) return;
+  if (answer) {
+    const bool started = c.ask.starting;
+    c.start = now - c.ask.began;
+    const RouteReason moved = std::exchange(c.moved, RouteReason::kLease);
+    if (moved == RouteReason::kLease) c.probe = c.swap = 0;
+    c.reason = moved != RouteReason::kLease ? moved
+               : started                    ? RouteReason::kStarted
+                                            : RouteReason::kAcquired;
+    EndAsk(c);
+    c.suspect = false;
+  }
+  Lease& lease = InstallLease(c, host, m);
+  if (answer) lease.granted = now;
+  lease.expires = now + std::max<Nanos>(m.lease - kLeaseMargin, kRenewEvery);
+}
+
+Lease& Router::Core::InstallLease(Container& c, HostState& host, const Message& m) {
+  if (c.lease != nullptr && c.lease->endpoint != m.instance) DropLease(c, /*release=*/false);
+  if (c.lease == nullptr) {
+    auto lease = std::make_unique<Lease>();
+    lease->container = &c;
+    lease->host = &host;
+    lease->endpoint = m.instance;
+    lease->address = m.address;
+    lease->sockaddress_length = m.address.ToSockaddr(&lease->sockaddress);
+    c.lease = lease.get();
+    c.leases.push_back(std::move(lease));
+    ++stats_.leases;
+  }
+  c.lease->usable = true;
+  c.lease->held = false;
+  c.lease->epoch = m.epoch;
+  c.lease->slots = std::max<uint32_t>(m.slots, 1);
+  return *c.lease;
+}
+
+void Router::Core::DropLease(Container& c, bool release) {
+  Lease* lease = std::exchange(c.lease, nullptr);
+  if (lease == nullptr) return;
+  lease->usable = false;
+  --stats_.leases;
+  if (release && lease->open == 0) SendLease(*lease, MessageType::kRelease);
+  if (lease->open == 0) Retire(*lease);
+}
+
+void Router::Core::Retire(Lease& lease) {
+  Container& c = *lease.container;
+  if (lease.listed) std::erase(active_, &lease);
+  std::erase_if(c.leases, [&](const std::unique_ptr<Lease>& l) { return l.get() == &lease; });
+}
+
+void Router::Core::SendLease(const Lease& lease, MessageType type) {
+  Message m;
+  m.type = type;
+  m.request_id = next_request_++;
+  m.container = lease.container->id;
+  m.epoch = lease.epoch;
+  m.instance = lease.endpoint;
+  m.open = lease.open;
+  m.waiting = static_cast<uint32_t>(lease.container->waiting.size());
+  m.busy_ns = lease.busy_ns;
+  channel_->Send(lease.host->dispatcher, m);
+}
+
+void Router::Core::Renew() {
+  renew_timer_ = 0;
+  std::vector<Lease*> still;
+  for (Lease* lease : active_) {
+    const bool used = std::exchange(lease->used, false);
+    if (lease->open > 0 || used || lease->busy_ns > 0) {
+      // Once more after the last ticket, so that its dispatcher learns that it is idle.
+      SendLease(*lease, MessageType::kRenew);
+      lease->busy_ns = 0;
+      still.push_back(lease);
+    } else {
+      lease->listed = false;
+      if (lease->held) lease->held = false;
+    }
+  }
+  active_.swap(still);
+  if (!active_.empty()) renew_timer_ = reactor_.After(kRenewEvery, [this] { Renew(); });
+}
+
+void Router::Core::OnRevoke(Container& c, HostState& host, const Message& m) {
+  if (c.lease == nullptr || c.lease->host != &host || c.lease->endpoint != m.instance) return;
+  Log(LogLevel::kInfo, absl::StrCat("lease on ", c.id, " revoked by ", host.id, ": ", m.reason));
+  DropLease(c, /*release=*/true);
+  if (m.suspect) LoseTickets(host, &c, LostReason::kContainer);
+  if (m.moved) Reread(c);
+  Pump(c);
+}
+
+void Router::Core::OnMoved(Container& c, const Message& m) {
+  // Adopt what the store says, not what a datagram says: it may be older than what we know by now.
+  const bool news = m.epoch > c.epoch || (!m.host.empty() && m.host != c.host->id);
+  if (c.ask.tries > 20 && !news)
+    FailAll(c, {RouteCode::kNoHost, absl::StrCat(c.host->id, " says that ", c.id, " is not placed there"),
+                kSecond});
+  Reread(c);
+}
+
+void Router::Core::OnFull(Container& c, HostState& host, const Message& m, Nanos now) {
+  EndAsk(c);
+  c.full.emplace_back(&host, now + std::max(m.retry_after, kFullHolds));
+  Relocate(c, "full");
+}
+
+void Router::Core::OnFailed(Container& c, const Message& m, Nanos now) {
+  EndAsk(c);
+  c.failed_until = now + std::min(m.retry_after, kSecond);
+  c.failure = {RouteCode::kStartFailed, absl::StrCat(c.id, " does not start: ", m.reason),
+               std::max<Nanos>(m.retry_after, kMillisecond)};
+  FailAll(c, c.failure);
+}
+
+}  // namespace fastcontainer

@@ -1,0 +1,302 @@
+// The router's state and its parts. One class, several files by subject: route.cc (tickets and queues),
+// ask.cc (the dispatch protocol), relocate.cc (placement), isolation.cc (may I believe my own eyes?).
+#ifndef FASTCONTAINER_LIB_ROUTER_CORE_H_
+#define FASTCONTAINER_LIB_ROUTER_CORE_H_
+
+#include <deque>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
+#include "lib/router/directory.h"
+#include "lib/router/hosts.h"
+#include "lib/router/router.h"
+#include "lib/router/token_bucket.h"
+
+namespace fastcontainer {
+
+struct Container;
+
+// One run of a container, as its dispatcher granted it. Lives until its last ticket has ended.
+struct Lease {
+  Container* container = nullptr;
+  HostState* host = nullptr;
+  uint64_t endpoint = 0;
+  uint64_t epoch = 0;
+  Address address;
+  sockaddr_storage sockaddress{};
+  socklen_t sockaddress_length = 0;
+  Nanos granted = 0;  // the first time
+  Nanos expires = 0;
+  uint32_t slots = 0;
+  uint32_t open = 0;
+  uint64_t busy_ns = 0;  // since the last RENEW
+  Nanos last_byte = 0;
+  bool usable = true;   // false: no new tickets
+  bool held = false;    // its dispatcher is gone and it still answers: it stays good past its end
+  bool used = false;    // a ticket was opened since the last RENEW
+  bool listed = false;  // in active_
+};
+
+struct Waiter {
+  RouteOp op = 0;
+  Container* container = nullptr;
+  std::string key;  // while its container is not known
+  RouteCallback callback = nullptr;
+  void* user_data = nullptr;
+  RouteOptions options;
+  uint32_t attempt = 1;
+  uint32_t written = 0;  // attempts in which bytes were written
+  Nanos created = 0;
+  Nanos deadline = 0;
+};
+
+// A question to a dispatcher: ACQUIRE, repeated until it is answered for good.
+struct Ask {
+  uint64_t request = 0;  // 0: none in progress
+  HostState* host = nullptr;
+  Nanos began = 0;
+  Nanos sent = 0;
+  int tries = 0;
+  bool starting = false;  // WAIT came
+  Reactor::TimerId timer = 0;
+};
+
+struct Relocation {
+  std::string reason;
+  HostState* from = nullptr;
+  std::string wanted;  // the host that Place() names, "" for the policy's choice
+  PlaceCallback placed;
+  RouteOp place_op = 0;
+  Nanos began = 0;
+  Nanos swap_began = 0;
+  std::vector<HostState*> candidates;
+  std::vector<HostState*> vetoed;
+  HostState* chosen = nullptr;
+  std::string op;
+  Placement next;
+  Cmdb::OpId txn = 0;
+  Reactor::TimerId timer = 0;
+};
+
+struct Container {
+  std::string id;
+  uint64_t hash = 0;
+  bool known = false;  // records were read
+  Spec spec;
+  uint64_t spec_revision = 0;  // 0: there is no spec
+  uint64_t class_revision = 0;
+  std::string bad_spec;
+  Placement placement;
+  uint64_t placement_revision = 0;  // 0: there is no placement
+  HostState* host = nullptr;        // of the placement
+  uint64_t epoch = 0;
+
+  Lease* lease = nullptr;
+  std::vector<std::unique_ptr<Lease>> leases;  // the current one, and older ones with open tickets
+  std::deque<Waiter*> waiting;
+  Ask ask;
+  std::unique_ptr<Relocation> relocation;
+  int rounds = 0;        // relocations since it last served
+  bool suspect = false;  // it refused or closed a connection
+  bool reading = false;  // a linearizable read of its placement is on its way
+  Nanos failed_until = 0;
+  RouteError failure;
+  std::vector<std::pair<HostState*, Nanos>> full;  // hosts that said FULL, until when
+  // How the present route came about, for its tickets.
+  RouteReason reason = RouteReason::kLease;
+  RouteReason moved = RouteReason::kLease;  // kRelocated or kPlaced until the grant that follows it
+  Nanos probe = 0, swap = 0, start = 0;
+};
+
+struct TicketSlot {
+  uint32_t generation = 1;
+  bool open = false;
+  bool stream = false;
+  bool told = false;  // that it was lost
+  uint32_t attempt = 1;
+  uint32_t written = 0;
+  Lease* lease = nullptr;
+  Nanos created = 0;
+  LostCallback on_lost = nullptr;
+  void* user_data = nullptr;
+};
+
+class Router::Core final : public HostObserver, public Directory::Observer {
+ public:
+  Core(const RouterPorts& ports, std::unique_ptr<Channel> channel, RouterOptions options);
+  ~Core() override;
+
+  // route.cc
+  RouteCode Route(std::string_view key, const RouteOptions& options, Ticket* ticket, RouteOp* op,
+                  RouteCallback callback, void* user_data);
+  RouteCode EndTicket(TicketId ticket, Outcome outcome, Nanos duration);
+  RouteCode NoteAlive(TicketId ticket);
+  RouteCode Retry(TicketId ticket, const Attempt& attempt, const RouteOptions& options, Ticket* next,
+                  RouteOp* op, RouteCallback callback, void* user_data);
+  bool Cancel(RouteOp op);
+  // relocate.cc
+  RouteOp Place(std::string_view container, std::string_view host, std::string_view reason,
+                PlaceCallback callback);
+  RouterStats Stats() const;
+
+ private:
+  // A call to the user that is due: they run from the loop, with nothing of the router below them on the
+  // stack.
+  struct Completion {
+    RouteOp op = 0;
+    RouteCallback route = nullptr;
+    void* user_data = nullptr;
+    RouteCode code = RouteCode::kOk;
+    Ticket ticket;
+    RouteError error;
+    LostCallback lost = nullptr;
+    LostReason lost_reason = LostReason::kHostDown;
+    PlaceCallback place;
+    Placed placed;
+  };
+
+  // Directory::Observer
+  void OnKey(std::string_view key, std::string_view container) override;
+  void OnHost(std::string_view id, const Host* record) override;
+  void OnContainer(std::string_view container) override;
+  void OnClass(std::string_view class_name) override;
+  void OnProgress() override;
+  // HostObserver
+  void OnHostUp(HostState& host) override;
+  void OnHostDown(HostState& host) override;
+  void OnServiceDown(HostState& host, bool refused, Nanos check_started) override;
+  void OnLocalFault(HostState& host, int error) override;
+  void OnHostSuspect(HostState& host) override;
+
+  // route.cc
+  RouteCode Enqueue(Container* container, std::string key, const RouteOptions& options, uint32_t attempt,
+                    uint32_t written, Nanos created, RouteOp* op, RouteCallback callback, void* user_data);
+  void ResolveKey(Waiter& waiter);
+  void Pump(Container& c);
+  void Serve(Container& c);
+  bool Usable(const Container& c, Nanos now) const;
+  void OpenTicket(Lease& lease, const RouteOptions& options, uint32_t attempt, uint32_t written,
+                  Nanos created, Nanos now, void* user_data, Ticket* out);
+  TicketSlot* FindTicket(TicketId id);
+  void CloseTicket(TicketSlot& slot);
+  void NoteOutcome(Lease& lease, Outcome outcome, Nanos duration, Nanos now);
+  void Finish(Waiter& waiter, const RouteError& error);
+  void Forget(Waiter& waiter);
+  void FailAll(Container& c, RouteError error);
+  void Complete(Completion completion);
+  void Flush();
+  void LoseTickets(HostState& host, const Container* only, LostReason reason);
+  void Sweep();
+  void ArmSweep();
+  ProbeOptions ProbeOf(const Container& c) const;
+
+  // container.cc
+  Container& Find(std::string_view id);
+  bool Load(Container& c);
+  void ReadRecords(Container& c, const Directory::ContainerRecords& records);
+  void SetHost(Container& c, HostState* host);
+  void Reread(Container& c);
+
+  // ask.cc
+  void OnMessage(const Address& from, const Message& message);
+  void OnSendError(const Address& to, int error);
+  void BeginAsk(Container& c);
+  void SendAsk(Container& c);
+  void EndAsk(Container& c);
+  void OnGrant(Container& c, HostState& host, const Message& message, Nanos now);
+  void OnRevoke(Container& c, HostState& host, const Message& message);
+  void OnMoved(Container& c, const Message& message);
+  void OnFull(Container& c, HostState& host, const Message& message, Nanos now);
+  void OnFailed(Container& c, const Message& message, Nanos now);
+  Lease& InstallLease(Container& c, HostState& host, const Message& message);
+  void Renew();
+  void SendLease(const Lease& lease, MessageType type);
+  void DropLease(Container& c, bool release);
+  void Retire(Lease& lease);
+
+  // relocate.cc
+  void Relocate(Container& c, std::string reason);
+  void BeginRelocation(Container& c, std::unique_ptr<Relocation> relocation);
+  void Admit(Container& c);
+  bool Rank(Container& c, std::vector<HostState*>* out);
+  void Choose(Container& c);
+  void Swap(Container& c, HostState& host);
+  void OnSwapped(Container& c, TxnResult result);
+  void Reconcile(Container& c);
+  void EndRelocation(Container& c, bool won, const RouteError& error);
+  bool RunHook(HookPoint point, const Container& c, const HostState& host, const HostState* from,
+               uint64_t epoch, std::string_view reason);
+  bool PlaceNow(Container& c, const std::string& wanted, const std::string& why, RouteOp op, Nanos until,
+                PlaceCallback& callback);
+  void TryPlace(Container& c, std::string wanted, std::string why, RouteOp op, Nanos until,
+                PlaceCallback callback);
+  std::vector<HostState*> Candidates(Container& c, const HostState* from, size_t most);
+  std::string NewOp();
+
+  // verdicts.cc
+  void LoseHost(HostState& host, absl::FunctionRef<bool(const Container&)> spared, LostReason reason,
+                const char* why);
+  enum class Admission : uint8_t { kYes, kWait, kNo };
+  Admission MayBelieve(Nanos now);
+  void AskWitnesses();
+  void WitnessAnswered(bool up);
+  void RunHostHook(HookPoint point, const HostState& host);
+
+  void Log(LogLevel level, std::string_view message);
+  bool InUse(const HostState& host) const { return host.used_by > 0; }
+
+  Reactor& reactor_;
+  Cmdb& cmdb_;
+  Prober& prober_;
+  Policy& policy_;
+  KeyedChoices fallback_policy_;
+  Hook* const hook_;
+  LogSink* const log_;
+  const RouterOptions options_;
+  std::unique_ptr<Channel> channel_;
+  Hosts hosts_;
+  std::unique_ptr<Directory> directory_;
+  std::mt19937_64 random_;
+  RouterStats stats_;
+  bool shutting_down_ = false;
+
+  absl::flat_hash_map<std::string, Container*> keys_;
+  absl::flat_hash_map<std::string, std::unique_ptr<Container>> containers_;
+  absl::flat_hash_map<const HostState*, absl::flat_hash_set<Container*>> on_host_;
+  absl::flat_hash_map<RouteOp, std::unique_ptr<Waiter>> waiters_;
+  std::vector<Waiter*> resolving_;           // their key is being looked up
+  absl::flat_hash_set<Container*> loading_;  // their records are being read
+  absl::flat_hash_set<Container*> relocating_;
+  absl::flat_hash_set<Container*> asking_;
+  absl::flat_hash_map<RouteOp, Reactor::TimerId> placing_;  // Place() that waits for records
+  RouteOp next_op_ = 1;
+  uint64_t next_request_ = 1;
+
+  std::vector<TicketSlot> slots_;
+  std::vector<uint32_t> free_slots_;
+  std::vector<Lease*> active_;  // leases to renew
+  Reactor::TimerId renew_timer_ = 0;
+  Reactor::TimerId sweep_timer_ = 0;
+  std::deque<Completion> completions_;
+  bool flush_due_ = false;
+  const HostState* serving_ = nullptr;  // has just answered: its waiters need no other proof
+
+  TokenBucket budget_;
+  absl::flat_hash_map<const HostState*, TokenBucket> host_budget_;
+  std::vector<std::pair<const HostState*, Nanos>> recent_down_;
+  Nanos believed_until_ = 0;
+  Nanos isolated_until_ = 0;
+  uint32_t witnesses_asked_ = 0;
+  std::vector<Prober::ProbeId> witness_probes_;
+};
+
+}  // namespace fastcontainer
+
+#endif  // FASTCONTAINER_LIB_ROUTER_CORE_H_

@@ -1,0 +1,169 @@
+// What this process believes of each host, and the checks that make it so: one at a time for each host,
+// whoever asks.
+#ifndef FASTCONTAINER_LIB_ROUTER_HOSTS_H_
+#define FASTCONTAINER_LIB_ROUTER_HOSTS_H_
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "fastcontainer/policy.h"
+#include "fastcontainer/prober.h"
+#include "fastcontainer/reactor.h"
+#include "fastcontainer/records.h"
+#include "fastcontainer/router.h"
+#include "lib/dispatch/channel.h"
+#include "lib/router/reachability.h"
+
+namespace fastcontainer {
+
+// A check in progress: one ICMP probe, hedged, and from its suspicion on questions to the dispatcher.
+struct HostCheck {
+  Nanos started = 0;
+  Nanos deadline = 0;  // of the ICMP verdict
+  Nanos service_deadline = 0;
+  Evidence evidence;
+  bool unreachable = false;  // an ICMP error came; believed when the dispatcher is silent too
+  bool announced_up = false;
+  Prober::ProbeId probe = 0;
+  uint64_t echo = 0;  // request id
+  int echo_tries = 0;
+  Reactor::TimerId suspicion_timer = 0, deadline_timer = 0, echo_timer = 0, service_timer = 0;
+};
+
+struct HostState {
+  std::string id;
+  uint64_t hash = 0;
+  Host record;
+  bool exists = false;  // in the CMDB
+  Address address;      // probed
+  Address dispatcher;
+  std::string zone;
+
+  Nanos last_alive = std::numeric_limits<Nanos>::min() / 2;       // any evidence
+  Nanos last_dispatcher = std::numeric_limits<Nanos>::min() / 2;  // its last message
+  bool down = false;
+  bool service_down = false;
+  bool told_down = false;        // the hook host_down has run
+  Nanos down_since = 0;          // the latest verdict
+  Nanos service_down_since = 0;  // the latest verdict
+  LoadReport load;
+  Nanos load_at = -1;
+  float rtt_ms = 0;
+  float response_ms = 0;
+  float error_rate = 0;
+  Nanos service_rtt_peak = 0;  // decaying maximum of the dispatcher's answer times: stretches its deadline
+
+  uint32_t open = 0;     // tickets
+  uint32_t streams = 0;  // of these, streams
+  uint32_t asking = 0;   // containers that wait for an answer of its dispatcher
+  uint32_t used_by = 0;  // containers placed here, as far as this process routes to them
+  std::unique_ptr<HostCheck> check;
+  Reactor::TimerId guard_timer = 0;
+  Reactor::TimerId recheck_timer = 0;
+  Nanos recheck_delay = 0;
+  bool guard_used = false;  // a ticket was opened since the guard last looked
+};
+
+// What Hosts tells its owner. Called from reactor callbacks only.
+class HostObserver {
+ public:
+  virtual ~HostObserver() = default;
+  // The host answered within a check: those who wait for it may go on.
+  virtual void OnHostUp(HostState& host) = 0;
+  virtual void OnHostDown(HostState& host) = 0;
+  virtual void OnServiceDown(HostState& host, bool refused, Nanos check_started) = 0;
+  virtual void OnLocalFault(HostState& host, int error) = 0;
+  // No answer to the first packet by the hedge time.
+  virtual void OnHostSuspect(HostState& host) = 0;
+};
+
+class Hosts {
+ public:
+  struct Options {
+    ProbeOptions probe;
+    Nanos freshness, guard, stream_guard, service_deadline;
+    bool paper = false;
+  };
+  Hosts(Reactor& reactor, Prober& prober, Channel& channel, HostObserver& observer, Options options);
+  ~Hosts();
+
+  // From the CMDB. `record` null: deleted.
+  HostState& Update(std::string_view id, const Host* record);
+  HostState* Find(std::string_view id);
+  // The host whose dispatcher has this address, or null.
+  HostState* FindDispatcher(const Address& address);
+  size_t size() const { return hosts_.size(); }
+  size_t down() const { return down_; }
+  template <typename F>
+  void ForEach(F&& f) {
+    for (auto& [id, host] : hosts_) f(*host);
+  }
+
+  bool Fresh(const HostState& host, Nanos now) const { return now - host.last_alive <= options_.freshness; }
+  // Begins a check or joins the one in progress. `probe`: its deadline and hedges; `ask_dispatcher`: also at
+  // once.
+  void Check(HostState& host, const ProbeOptions& probe, bool ask_dispatcher);
+  const ProbeOptions& default_probe() const { return options_.probe; }
+
+  // Evidence.
+  void NoteBytes(HostState& host, Nanos now);
+  void NoteDispatcher(HostState& host, Nanos now, const LoadReport* load);
+  void NoteRefused(HostState& host);
+  void NoteEcho(HostState& host, const Message& message, Nanos now);
+
+  // To be called when a ticket is opened or a question asked: keeps the guard running while something waits.
+  void Guard(HostState& host, Nanos now) {
+    host.guard_used = true;
+    if (host.guard_timer == 0) ArmGuard(host, now + options_.guard);
+  }
+
+  // Column-wise, sorted by id; rebuilt when something changed. Row i is rows()[i].
+  const HostTable& Table(Nanos now);
+  const std::vector<HostState*>& rows() const { return rows_; }
+  void MarkChanged() { table_at_ = -1; }
+
+  uint64_t probes = 0, verdict_up = 0, verdict_down = 0, verdict_service_down = 0, local_faults = 0;
+
+ private:
+  void OnProbe(HostState& host, const ProbeResult& result);
+  void AskDispatcher(HostState& host);
+  void SendEcho(HostState& host);
+  void Reconsider(HostState& host);
+  void Conclude(HostState& host, HostVerdict verdict);
+  void EndCheck(HostState& host);
+  void SetDown(HostState& host, bool down);
+  void ArmGuard(HostState& host, Nanos at);
+  void GuardTick(HostState& host);
+  void ScheduleRecheck(HostState& host);
+  void BuildTable(Nanos now);
+
+  Reactor& reactor_;
+  Prober& prober_;
+  Channel& channel_;
+  HostObserver& observer_;
+  const Options options_;
+  uint64_t next_echo_ = 1;
+  size_t down_ = 0;
+  int last_local_error_ = 0;
+  absl::btree_map<std::string, std::unique_ptr<HostState>, std::less<>> hosts_;
+  absl::flat_hash_map<Address, HostState*> by_dispatcher_;
+
+  Nanos table_at_ = -1;
+  HostTable table_;
+  std::vector<HostState*> rows_;
+  std::vector<uint64_t> id_hash_;
+  std::vector<std::string_view> id_, zone_;
+  std::vector<uint32_t> flags_, running_, starting_, in_flight_;
+  std::vector<float> free_cpu_, response_ms_, error_rate_, rtt_ms_, report_age_s_;
+  std::vector<double> free_memory_;
+};
+
+}  // namespace fastcontainer
+
+#endif  // FASTCONTAINER_LIB_ROUTER_HOSTS_H_

@@ -1,0 +1,354 @@
+// Placement and relocation: candidates, admission, compare-and-set (docs/protocol.md, "Relocation").
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "fastcontainer/records.h"
+#include "lib/router/core.h"
+
+namespace fastcontainer {
+namespace {
+
+constexpr size_t kMostCandidates = 8;
+constexpr size_t kProbedAtOnce = 3;
+constexpr int kMostRounds = 3;
+constexpr Nanos kSwapDeadline = 2 * kSecond;
+constexpr Nanos kRetryAfter = 1 * kSecond;
+
+}  // namespace
+
+std::string Router::Core::NewOp() {
+  const uint64_t high = random_();
+  const uint64_t low = random_();
+  return absl::StrFormat("%016x%016x", high, low);
+}
+
+void Router::Core::Relocate(Container& c, std::string reason) {
+  if (options_.no_relocation)
+    return FailAll(c, {RouteCode::kNoHost,
+                       absl::StrCat(c.id, ": ", reason, ", and this router may not place it"), kRetryAfter});
+  if (c.rounds >= kMostRounds) {
+    c.rounds = 0;
+    return FailAll(
+        c, {RouteCode::kNoHost, absl::StrCat("no host takes ", c.id, " (", reason, ")"), kRetryAfter});
+  }
+  ++c.rounds;
+  auto relocation = std::make_unique<Relocation>();
+  relocation->reason = std::move(reason);
+  relocation->from = c.host;
+  BeginRelocation(c, std::move(relocation));
+}
+
+RouteOp Router::Core::Place(std::string_view container, std::string_view host, std::string_view reason,
+                            PlaceCallback callback) {
+  const RouteOp op = next_op_++;
+  Container& c = Find(container);
+  TryPlace(c, std::string(host), std::string(reason), op, reactor_.Now() + options_.wait,
+           std::move(callback));
+  return op;
+}
+
+void Router::Core::TryPlace(Container& c, std::string wanted, std::string why, RouteOp op, Nanos until,
+                            PlaceCallback callback) {
+  if (PlaceNow(c, wanted, why, op, until, callback)) return;
+  // The records are on their way, or a relocation is in progress.
+  placing_[op] = reactor_.After(kMillisecond, [this, &c, wanted = std::move(wanted), why = std::move(why), op,
+                                               until, callback = std::move(callback)]() mutable {
+    placing_.erase(op);
+    TryPlace(c, std::move(wanted), std::move(why), op, until, std::move(callback));
+  });
+}
+
+void Router::Core::BeginRelocation(Container& c, std::unique_ptr<Relocation> relocation) {
+  c.relocation = std::move(relocation);
+  c.relocation->began = reactor_.Now();
+  relocating_.insert(&c);
+  EndAsk(c);
+  Admit(c);
+}
+
+void Router::Core::Admit(Container& c) {
+  Relocation& r = *c.relocation;
+  const Nanos now = reactor_.Now();
+  const bool host_lost = r.reason == "host-down" || r.reason == "service-down";
+  if (host_lost) {
+    switch (MayBelieve(now)) {
+      case Admission::kWait:
+        return;  // WitnessAnswered() admits again
+      case Admission::kNo:
+        ++stats_.isolated;
+        return EndRelocation(
+            c, false,
+            {RouteCode::kIsolated, "too many hosts are silent at once and no witness answers", kRetryAfter});
+      case Admission::kYes:
+        break;
+    }
+    TokenBucket& of_host =
+        host_budget_.try_emplace(r.from, options_.relocations_per_second, options_.relocation_burst)
+            .first->second;
+    const Nanos wait = std::max(budget_.Until(now), of_host.Until(now));
+    if (wait > 0) {
+      ++stats_.budget_refused;
+      r.timer = reactor_.After(wait, [this, &c] {
+        c.relocation->timer = 0;
+        Admit(c);
+      });
+      return;
+    }
+    budget_.Take();
+    of_host.Take();
+  }
+  if (!Rank(c, &r.candidates)) return;
+  Choose(c);
+}
+
+bool Router::Core::Rank(Container& c, std::vector<HostState*>* out) {
+  Relocation& r = *c.relocation;
+  out->clear();
+  if (!r.wanted.empty()) {
+    HostState* host = hosts_.Find(r.wanted);
+    if (host == nullptr || !host->exists) {
+      EndRelocation(c, false, {RouteCode::kNotFound, absl::StrCat("there is no host ", r.wanted), 0});
+      return false;
+    }
+    out->push_back(host);
+    return true;
+  }
+  *out = Candidates(c, r.from, kMostCandidates);
+  if (!out->empty()) return true;
+  EndRelocation(c, false,
+                {RouteCode::kNoHost, absl::StrCat("no host fits ", c.id, " (", r.reason, ")"), kRetryAfter});
+  return false;
+}
+
+std::vector<HostState*> Router::Core::Candidates(Container& c, const HostState* from, size_t most) {
+  const Nanos now = reactor_.Now();
+  const HostTable& table = hosts_.Table(now);
+  PlacementRequest request;
+  request.container = c.id;
+  request.container_hash = c.hash;
+  request.cpu = c.spec.limits.cpu;
+  request.memory = static_cast<double>(c.spec.limits.memory);
+  if (from != nullptr) request.avoid_host = from->id;
+  std::array<uint32_t, 4 * kMostCandidates> rows{};
+  const size_t n = policy_.Place(request, table, absl::MakeSpan(rows));
+  std::erase_if(c.full, [now](const auto& full) { return full.second <= now; });
+  std::vector<HostState*> out;
+  for (size_t i = 0; i < std::min(n, rows.size()); ++i) {
+    if (rows[i] >= table.size) continue;
+    HostState* host = hosts_.rows()[rows[i]];
+    const bool full =
+        std::any_of(c.full.begin(), c.full.end(), [&](const auto& f) { return f.first == host; });
+    if (!full && host != from && out.size() < most) out.push_back(host);
+  }
+  return out;
+}
+
+void Router::Core::Choose(Container& c) {
+  Relocation& r = *c.relocation;
+  if (r.chosen != nullptr) return;
+  const Nanos now = reactor_.Now();
+  size_t checking = 0;
+  size_t silent = 0;
+  for (HostState* host : r.candidates) {
+    if (std::find(r.vetoed.begin(), r.vetoed.end(), host) != r.vetoed.end()) {
+      ++silent;
+      continue;
+    }
+    // Only a host that has answered since this relocation began, or just before, is written.
+    if (!host->down && !host->service_down &&
+        (hosts_.Fresh(*host, now) || host->last_alive >= r.began || serving_ == host)) {
+      if (!RunHook(r.from != nullptr ? HookPoint::kBeforeRelocate : HookPoint::kBeforePlace, c, *host, r.from,
+                   c.epoch + 1, r.reason)) {
+        ++stats_.vetoes;
+        r.vetoed.push_back(host);
+        ++silent;
+        continue;
+      }
+      return Swap(c, *host);
+    }
+    const bool judged = (host->down && host->down_since >= r.began) ||
+                        (host->service_down && host->service_down_since >= r.began);
+    if (judged) {
+      ++silent;
+    } else if (checking < kProbedAtOnce) {
+      ++checking;
+      hosts_.Check(*host, ProbeOf(c), /*ask_dispatcher=*/false);
+      if (c.relocation.get() != &r || r.chosen != nullptr) return;
+    }
+  }
+  if (silent < r.candidates.size()) return;  // verdicts are on their way
+  const bool veto = r.vetoed.size() == r.candidates.size();
+  EndRelocation(
+      c, false,
+      {veto ? RouteCode::kVeto : RouteCode::kNoHost,
+       absl::StrCat(veto ? "a hook refused every host for " : "no candidate host answers for ", c.id),
+       kRetryAfter});
+}
+
+void Router::Core::Swap(Container& c, HostState& host) {
+  Relocation& r = *c.relocation;
+  r.chosen = &host;
+  r.op = NewOp();
+  r.next = c.placement;
+  r.next.deleted = false;
+  const uint64_t epoch = c.epoch + 1;
+  const Replica replica{0, epoch, host.id, r.op};
+  const auto old = std::find_if(r.next.replicas.begin(), r.next.replicas.end(),
+                                [](const Replica& x) { return x.index == 0; });
+  if (old != r.next.replicas.end()) {
+    const HostState* left = hosts_.Find(old->host);
+    // The set may only shrink by a fence; the epoch that is left joins it.
+    std::erase_if(r.next.unfenced, [&](const Unfenced& u) { return u.index == 0 && u.host == old->host; });
+    r.next.unfenced.push_back({0, old->epoch, old->host, left != nullptr ? left->record.incarnation : 0});
+    *old = replica;
+  } else {
+    r.next.replicas.push_back(replica);
+  }
+  r.next.spec_revision = absl::StrCat(c.spec_revision);
+  r.next.by = options_.name;
+  r.next.reason = r.reason;
+  r.next.at_ms = reactor_.WallNow() / kMillisecond;
+  const std::string key = RecordKey(RecordKind::kPlacement, c.id);
+  r.swap_began = reactor_.Now();
+  ++stats_.swaps;
+  r.txn = cmdb_.Txn({{key, c.placement_revision}}, {{Mutation::Kind::kPut, key, EncodePlacement(r.next)}},
+                    r.swap_began + kSwapDeadline, [this, &c](TxnResult result) {
+                      c.relocation->txn = 0;
+                      OnSwapped(c, std::move(result));
+                    });
+}
+
+void Router::Core::OnSwapped(Container& c, TxnResult result) {
+  Relocation& r = *c.relocation;
+  switch (result.outcome) {
+    case TxnOutcome::kOk: {
+      ++stats_.swaps_won;
+      const Record record{RecordKey(RecordKind::kPlacement, c.id), EncodePlacement(r.next), result.revision};
+      directory_->Feed(record);
+      return EndRelocation(c, true, {});
+    }
+    case TxnOutcome::kConflict:
+      ++stats_.swaps_conflict;
+      // Adopt the winner's record, whatever this process would have chosen.
+      if (!result.current.empty() && result.current[0].revision != 0) directory_->Feed(result.current[0]);
+      return EndRelocation(
+          c, false, {RouteCode::kConflict, absl::StrCat("the placement of ", c.id, " has changed"), 0});
+    case TxnOutcome::kUnknown:
+      ++stats_.swaps_unknown;
+      return Reconcile(c);
+    case TxnOutcome::kUnavailable:
+      ++stats_.swaps_unavailable;
+      Log(LogLevel::kWarning, absl::StrCat("cannot place ", c.id, ": ", result.error));
+      return EndRelocation(
+          c, false,
+          {RouteCode::kCmdb, absl::StrCat("the CMDB took no placement: ", result.error), kRetryAfter});
+  }
+}
+
+void Router::Core::Reconcile(Container& c) {
+  // Whether the write happened can only be read: if the op is mine, I won.
+  c.relocation->txn = cmdb_.Get(
+      RecordKey(RecordKind::kPlacement, c.id), ReadMode::kLinearizable,
+      [this, &c](absl::StatusOr<Record> record) {
+        Relocation& r = *c.relocation;
+        r.txn = 0;
+        if (!record.ok())
+          return EndRelocation(c, false,
+                               {RouteCode::kCmdb, "the CMDB does not say whether it wrote", kRetryAfter});
+        absl::StatusOr<Placement> now = DecodePlacement(record->value);
+        const Replica* replica = record->revision != 0 && now.ok() ? now->Find(0) : nullptr;
+        const bool mine = replica != nullptr && replica->op == r.op;
+        if (mine) ++stats_.swaps_won;
+        if (record->revision != 0) directory_->Feed(*record);
+        EndRelocation(c, mine,
+                      {RouteCode::kConflict, absl::StrCat("the placement of ", c.id, " has changed"), 0});
+      });
+}
+
+void Router::Core::EndRelocation(Container& c, bool won, const RouteError& error) {
+  const std::unique_ptr<Relocation> r = std::move(c.relocation);
+  relocating_.erase(&c);
+  reactor_.CancelTimer(r->timer);
+  cmdb_.Cancel(r->txn);
+  const Nanos now = reactor_.Now();
+  if (won) {
+    c.moved = r->from != nullptr ? RouteReason::kRelocated : RouteReason::kPlaced;
+    c.swap = now - r->swap_began;
+    if (r->from != nullptr) ++stats_.relocations;
+    RunHook(r->from != nullptr ? HookPoint::kAfterRelocate : HookPoint::kAfterPlace, c, *r->chosen, r->from,
+            c.epoch, r->reason);
+    Log(LogLevel::kInfo,
+        absl::StrCat(c.id, " placed on ", r->chosen->id, r->from != nullptr ? ", from " : "",
+                     r->from != nullptr ? r->from->id : "", ", epoch ", c.epoch, ", ", r->reason));
+  }
+  if (r->placed != nullptr) {
+    Completion done;
+    done.op = r->place_op;
+    done.place = std::move(r->placed);
+    done.code = won ? RouteCode::kOk : error.code;
+    done.error = error;
+    if (won) done.placed = Placed{c.id, r->chosen->id, r->from != nullptr ? r->from->id : "", 0, c.epoch};
+    Complete(std::move(done));
+  }
+  if (won || error.code == RouteCode::kConflict) return Pump(c);
+  if (r->place_op == 0) FailAll(c, error);
+}
+
+bool Router::Core::PlaceNow(Container& c, const std::string& wanted, const std::string& why, RouteOp op,
+                            Nanos until, PlaceCallback& callback) {
+  RouteError error;
+  Directory::ContainerRecords records;
+  const Directory::Answer answer = directory_->FindContainer(c.id, &records);
+  const bool late = reactor_.Now() >= until;
+  if (answer == Directory::Answer::kUnavailable || late) {
+    error = {RouteCode::kCmdb, "the CMDB does not answer", kRetryAfter};
+  } else if (answer == Directory::Answer::kLoading || !directory_->HostsLoaded() || c.relocation != nullptr) {
+    return false;
+  } else {
+    ReadRecords(c, records);
+    if (c.spec_revision == 0)
+      error = {RouteCode::kNotFound, absl::StrCat("there is no spec of a container ", c.id), 0};
+  }
+  if (error.code == RouteCode::kOk && c.host != nullptr && c.host->id == wanted) {
+    Completion done;
+    done.op = op;
+    done.place = std::move(callback);
+    done.placed = Placed{c.id, wanted, wanted, 0, c.epoch};
+    Complete(std::move(done));
+    return true;
+  }
+  if (error.code != RouteCode::kOk) {
+    Completion done;
+    done.op = op;
+    done.place = std::move(callback);
+    done.code = error.code;
+    done.error = error;
+    Complete(std::move(done));
+    return true;
+  }
+  auto relocation = std::make_unique<Relocation>();
+  relocation->reason = why.empty() ? "moved" : why;
+  relocation->from = c.host;
+  relocation->wanted = wanted;
+  relocation->placed = std::move(callback);
+  relocation->place_op = op;
+  BeginRelocation(c, std::move(relocation));
+  return true;
+}
+
+bool Router::Core::RunHook(HookPoint point, const Container& c, const HostState& host, const HostState* from,
+                           uint64_t epoch, std::string_view reason) {
+  if (hook_ == nullptr || !*hook_) return true;
+  HookEvent event;
+  event.point = point;
+  event.container = c.id;
+  event.host = host.id;
+  if (from != nullptr) event.from_host = from->id;
+  event.epoch = epoch;
+  event.reason = reason;
+  return (*hook_)(event);
+}
+
+}  // namespace fastcontainer

@@ -1,0 +1,88 @@
+#include "lib/router/router.h"
+
+#include <utility>
+
+#include "lib/router/core.h"
+
+namespace fastcontainer {
+
+Router::Core::Core(const RouterPorts& ports, std::unique_ptr<Channel> channel, RouterOptions options)
+    : reactor_(ports.reactor),
+      cmdb_(ports.cmdb),
+      prober_(ports.prober),
+      policy_(ports.policy),
+      hook_(ports.hook),
+      log_(ports.log),
+      options_(std::move(options)),
+      channel_(std::move(channel)),
+      hosts_(reactor_, prober_, *channel_, *this,
+             Hosts::Options{ProbeOptions{}, options_.paper ? 0 : options_.freshness, options_.guard,
+                            options_.stream_guard, options_.service_deadline, options_.paper}),
+      random_(options_.seed),
+      budget_(options_.relocations_per_second, options_.relocation_burst) {
+  channel_->SetCallbacks(
+      [this](const Address& from, const PeerId&, const Message& message) { OnMessage(from, message); },
+      [this](const Address& to, int error) { OnSendError(to, error); });
+  directory_ = std::make_unique<Directory>(cmdb_, reactor_, *this, log_, options_.seed);
+}
+
+Router::Core::~Core() {
+  shutting_down_ = true;
+  const RouteError error{RouteCode::kShutdown, "the engine is being destroyed", 0};
+  while (!waiters_.empty()) Finish(*waiters_.begin()->second, error);
+  const std::vector<Container*> relocating(relocating_.begin(), relocating_.end());
+  for (Container* c : relocating) EndRelocation(*c, false, error);
+  const std::vector<Container*> asking(asking_.begin(), asking_.end());
+  for (Container* c : asking) EndAsk(*c);
+  for (const auto& [op, timer] : placing_) reactor_.CancelTimer(timer);
+  Flush();
+  for (const Prober::ProbeId probe : witness_probes_) prober_.Cancel(probe);
+  reactor_.CancelTimer(renew_timer_);
+  reactor_.CancelTimer(sweep_timer_);
+  channel_->SetCallbacks(nullptr, nullptr);
+}
+
+void Router::Core::Log(LogLevel level, std::string_view message) {
+  if (log_ != nullptr && *log_) (*log_)(level, "router", message);
+}
+
+RouterStats Router::Core::Stats() const {
+  RouterStats out = stats_;
+  out.probes = hosts_.probes;
+  out.verdict_up = hosts_.verdict_up;
+  out.verdict_down = hosts_.verdict_down;
+  out.verdict_service_down = hosts_.verdict_service_down;
+  out.local_faults = hosts_.local_faults;
+  out.waiting = waiters_.size();
+  out.hosts = hosts_.size();
+  out.hosts_down = hosts_.down();
+  out.containers = containers_.size();
+  out.keys = keys_.size();
+  out.cache_age = directory_->OldestAge(&out.cache_stale);
+  return out;
+}
+
+Router::Router(const RouterPorts& ports, std::unique_ptr<Channel> channel, RouterOptions options)
+    : core_(std::make_unique<Core>(ports, std::move(channel), std::move(options))) {}
+Router::~Router() = default;
+
+RouteCode Router::Route(std::string_view key, const RouteOptions& options, Ticket* ticket, RouteOp* op,
+                        RouteCallback callback, void* user_data) {
+  return core_->Route(key, options, ticket, op, callback, user_data);
+}
+RouteCode Router::EndTicket(TicketId ticket, Outcome outcome, Nanos duration) {
+  return core_->EndTicket(ticket, outcome, duration);
+}
+RouteCode Router::NoteAlive(TicketId ticket) { return core_->NoteAlive(ticket); }
+RouteCode Router::Retry(TicketId ticket, const Attempt& attempt, const RouteOptions& options, Ticket* next,
+                        RouteOp* op, RouteCallback callback, void* user_data) {
+  return core_->Retry(ticket, attempt, options, next, op, callback, user_data);
+}
+bool Router::Cancel(RouteOp op) { return core_->Cancel(op); }
+RouteOp Router::Place(std::string_view container, std::string_view host, std::string_view reason,
+                      PlaceCallback callback) {
+  return core_->Place(container, host, reason, std::move(callback));
+}
+RouterStats Router::Stats() const { return core_->Stats(); }
+
+}  // namespace fastcontainer

@@ -1,0 +1,173 @@
+// What follows from a verdict on a host, and whether this process may believe its own eyes.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "lib/router/core.h"
+
+namespace fastcontainer {
+namespace {
+
+constexpr Nanos kAtOnce = 1 * kSecond;  // failures within this time count as one event
+constexpr size_t kManyHosts = 3;
+constexpr double kManyShare = 0.3;
+constexpr Nanos kWitnessHolds = 1 * kSecond;
+constexpr size_t kMostWitnesses = 8;
+constexpr size_t kMostSuspects = 8;
+
+}  // namespace
+
+void Router::Core::OnHostUp(HostState& host) {
+  std::erase_if(recent_down_, [&](const auto& d) { return d.first == &host; });
+  if (std::exchange(host.told_down, false)) RunHostHook(HookPoint::kHostUp, host);
+  const HostState* outer = std::exchange(serving_, &host);
+  const auto found = on_host_.find(&host);
+  if (found != on_host_.end()) {
+    const std::vector<Container*> here(found->second.begin(), found->second.end());
+    for (Container* c : here) Pump(*c);
+  }
+  const std::vector<Container*> relocating(relocating_.begin(), relocating_.end());
+  for (Container* c : relocating)
+    if (c->relocation != nullptr && !c->relocation->candidates.empty()) Choose(*c);
+  serving_ = outer;
+}
+
+void Router::Core::OnHostDown(HostState& host) {
+  Log(LogLevel::kWarning, absl::StrCat("host ", host.id, " is down: neither it nor its dispatcher answers"));
+  if (InUse(host)) recent_down_.emplace_back(&host, reactor_.Now());
+  if (!std::exchange(host.told_down, true)) RunHostHook(HookPoint::kHostDown, host);
+  LoseHost(
+      host, [](const Container&) { return false; }, LostReason::kHostDown, "host-down");
+}
+
+void Router::Core::OnServiceDown(HostState& host, bool refused, Nanos check_started) {
+  Log(LogLevel::kWarning, absl::StrCat("the dispatcher of host ", host.id,
+                                       refused ? " is gone" : " does not answer", "; the host does"));
+  const auto still_answers = [&](const Container& c) {
+    if (c.lease == nullptr || c.suspect) return false;
+    // A refusal shows a process that ended, not a machine that hangs: its containers are innocent until they
+    // refuse too.
+    if (refused) return true;
+    return c.lease->last_byte > check_started;
+  };
+  const auto found = on_host_.find(&host);
+  if (found != on_host_.end())
+    for (Container* c : found->second)
+      if (c->lease != nullptr) c->lease->held = still_answers(*c);
+  LoseHost(host, still_answers, LostReason::kService, "service-down");
+}
+
+void Router::Core::LoseHost(HostState& host, absl::FunctionRef<bool(const Container&)> spared,
+                            LostReason reason, const char* why) {
+  const Nanos now = reactor_.Now();
+  const auto found = on_host_.find(&host);
+  if (found != on_host_.end()) {
+    const std::vector<Container*> here(found->second.begin(), found->second.end());
+    for (Container* c : here) {
+      if (!spared(*c)) {
+        LoseTickets(host, c, reason);
+        DropLease(*c, /*release=*/false);
+        if (!c->waiting.empty()) c->probe = now - c->waiting.front()->created;
+        if (c->ask.request != 0) EndAsk(*c);
+        if (!c->waiting.empty() && c->relocation == nullptr) Relocate(*c, why);
+      } else {
+        const HostState* outer = std::exchange(serving_, &host);
+        Pump(*c);
+        serving_ = outer;
+      }
+    }
+  }
+  const std::vector<Container*> relocating(relocating_.begin(), relocating_.end());
+  for (Container* c : relocating)
+    if (c->relocation != nullptr && !c->relocation->candidates.empty()) Choose(*c);
+}
+
+void Router::Core::OnLocalFault(HostState& host, int error) {
+  const auto found = on_host_.find(&host);
+  if (found == on_host_.end()) return;
+  const std::vector<Container*> here(found->second.begin(), found->second.end());
+  for (Container* c : here)
+    FailAll(*c, {RouteCode::kIsolated,
+                 absl::StrCat("this machine cannot send to host ", host.id, ": error ", error,
+                              " of its own network"),
+                 kSecond});
+}
+
+void Router::Core::OnHostSuspect(HostState& host) {
+  if (options_.no_relocation) return;
+  const auto found = on_host_.find(&host);
+  if (found == on_host_.end()) return;
+  // The candidates are asked while the old host still has time, so that a relocation finds them fresh.
+  size_t looked = 0;
+  for (Container* c : found->second) {
+    if (c->waiting.empty() && (c->lease == nullptr || c->lease->open == 0)) continue;
+    if (++looked > kMostSuspects) return;
+    for (HostState* candidate : Candidates(*c, &host, 2)) {
+      if (!hosts_.Fresh(*candidate, reactor_.Now()))
+        hosts_.Check(*candidate, ProbeOf(*c), /*ask_dispatcher=*/false);
+    }
+  }
+}
+
+Router::Core::Admission Router::Core::MayBelieve(Nanos now) {
+  if (now < isolated_until_) return Admission::kNo;
+  std::erase_if(recent_down_, [now](const auto& d) { return now - d.second > kAtOnce; });
+  if (recent_down_.size() < kManyHosts) return Admission::kYes;
+  size_t in_use = 0;
+  hosts_.ForEach([&](const HostState& host) { in_use += InUse(host) ? 1 : 0; });
+  if (static_cast<double>(recent_down_.size()) <= kManyShare * static_cast<double>(in_use))
+    return Admission::kYes;
+  if (now < believed_until_) return Admission::kYes;
+  if (witnesses_asked_ == 0) AskWitnesses();
+  return Admission::kWait;
+}
+
+void Router::Core::AskWitnesses() {
+  std::vector<Address> witnesses = options_.witnesses;
+  if (witnesses.empty()) {
+    // Nobody was named: a host that is not among the silent ones serves as well, if it answers.
+    hosts_.ForEach([&](const HostState& host) {
+      const bool silent = std::any_of(recent_down_.begin(), recent_down_.end(),
+                                      [&](const auto& d) { return d.first == &host; });
+      if (host.exists && host.address && !silent && witnesses.size() < kMostWitnesses)
+        witnesses.push_back(host.address);
+    });
+  }
+  witnesses_asked_ = static_cast<uint32_t>(witnesses.size()) + 1;
+  ProbeOptions probe;
+  probe.deadline = 20 * kMillisecond;
+  probe.hedge = {3 * kMillisecond, 8 * kMillisecond};
+  for (const Address& witness : witnesses)
+    witness_probes_.push_back(prober_.Probe(witness, probe, [this](const ProbeResult& result) {
+      WitnessAnswered(result.verdict == Verdict::kUp || result.verdict == Verdict::kUpPortClosed);
+    }));
+  // One vote that no witness has, so that an empty list ends too; it comes later than this call returns.
+  reactor_.Defer([this] { WitnessAnswered(false); });
+}
+
+void Router::Core::WitnessAnswered(bool up) {
+  if (witnesses_asked_ == 0) return;
+  const Nanos now = reactor_.Now();
+  if (up) {
+    believed_until_ = now + kWitnessHolds;
+    witnesses_asked_ = 0;
+  } else if (--witnesses_asked_ == 0) {
+    isolated_until_ = now + kWitnessHolds;
+    Log(LogLevel::kError, "no witness answers: this process has lost its own network and relocates nothing");
+  }
+  if (witnesses_asked_ > 0) return;
+  for (const Prober::ProbeId probe : witness_probes_) prober_.Cancel(probe);
+  witness_probes_.clear();
+  const std::vector<Container*> waiting(relocating_.begin(), relocating_.end());
+  for (Container* c : waiting)
+    if (c->relocation != nullptr && c->relocation->candidates.empty() && c->relocation->timer == 0) Admit(*c);
+}
+
+void Router::Core::RunHostHook(HookPoint point, const HostState& host) {
+  if (hook_ == nullptr || !*hook_) return;
+  HookEvent event;
+  event.point = point;
+  event.host = host.id;
+  (*hook_)(event);
+}
+
+}  // namespace fastcontainer
