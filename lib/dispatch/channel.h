@@ -34,6 +34,7 @@ struct PeerId {
   uint64_t sender = 0;
   uint64_t boot = 0;
   bool operator==(const PeerId&) const = default;
+  auto operator<=>(const PeerId&) const = default;
   template <typename H>
   friend H AbslHashValue(H h, const PeerId& p) {
     return H::combine(std::move(h), p.sender, p.boot);

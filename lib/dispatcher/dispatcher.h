@@ -3,6 +3,7 @@
 #define FASTCONTAINER_LIB_DISPATCHER_DISPATCHER_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,6 +35,11 @@ struct DispatcherOptions {
   uint16_t port_last = 29'999;
   Nanos lease = 5 * kSecond;
   uint64_t seed = 0;  // for instance ids and jitter
+  // The three ways in which a dispatcher looks at its machine; null: the real ones.
+  std::function<LoadReport()> load;  // running and starting are filled in by the dispatcher
+  // Tells later, once, whether something listens there; only a refusal is "no": a host under load is silent.
+  std::function<void(const Address&, Nanos deadline, absl::AnyInvocable<void(bool listens)>)> check;
+  std::function<bool(const Address&)> port_is_free;
 };
 
 // Belongs to the loop's thread. Everything passed by reference outlives it.
