@@ -1,0 +1,140 @@
+"""The paper's run, and every other way to lose a host: not one failed request."""
+import signal
+
+from cloud import Cloud
+from load import Ab, OpenLoop, REQUESTS, Wrk, when_half_way
+
+PAPER_REQUESTS = 100_000
+
+
+def begin(cloud):
+    cloud.site("one")
+    assert cloud.request("one.test").status == 200
+
+
+def check_one_move(cloud, before, starts):
+    host, epoch = cloud.placement("one")
+    assert host != before[0] and epoch == before[1] + 1, (before, host, epoch)
+    assert len(cloud.starts("one")) == starts + 1, cloud.starts("one")
+
+
+def under_load(cut, check=check_one_move, rounds=("ab", "openloop")):
+    """Cuts the container's host in the middle of a load; then, on what is left, again under the next load."""
+    with Cloud(hosts=len(rounds) + 1) as cloud:
+        begin(cloud)
+        for kind in rounds:
+            before, starts = cloud.placement("one"), len(cloud.starts("one"))
+            if kind == "ab":
+                load, requests = Ab(cloud, "one"), REQUESTS
+            else:
+                load, requests = OpenLoop(cloud, "one", rate=500, seconds=4), 2000
+            when_half_way(cloud, load, requests)
+            cut(cloud, before[0])
+            load.check()
+            check(cloud, before, starts)
+        return
+
+
+def the_paper(concurrency):
+    with Cloud() as cloud:
+        begin(cloud)
+        before = cloud.placement("one")
+        load = Ab(cloud, "one", requests=PAPER_REQUESTS, concurrency=concurrency)
+        when_half_way(cloud, load, PAPER_REQUESTS)
+        cloud.network.drop(before[0])
+        load.check()
+        check_one_move(cloud, before, 1)
+        assert cloud.metrics().get('fastcontainer_relocations_total{outcome="won"}') == 1, cloud.metrics()
+
+
+def test_paper_run_at_concurrency_10():
+    the_paper(10)
+
+
+def test_paper_run_at_concurrency_1000():
+    the_paper(1000)
+
+
+def test_paper_run_with_kept_connections():
+    with Cloud() as cloud:
+        begin(cloud)
+        before = cloud.placement("one")
+        load = Wrk(cloud, "one", seconds=6)
+        when_half_way(cloud, load, 5000)
+        cloud.network.drop(before[0])
+        load.check()
+        check_one_move(cloud, before, 1)
+
+
+def test_cut_by_drop():
+    under_load(lambda cloud, host: cloud.network.drop(host), rounds=("openloop", "openloop"))
+
+
+def test_cut_by_drop_of_incoming_packets_only():
+    under_load(lambda cloud, host: cloud.network.drop(host, directions=("input",)), rounds=("openloop",))
+
+
+def test_cut_by_drop_of_outgoing_packets_only():
+    under_load(lambda cloud, host: cloud.network.drop(host, directions=("output",)), rounds=("openloop",))
+
+
+def test_cut_on_the_bridge():
+    under_load(lambda cloud, host: cloud.network.bridge_drop(host))
+
+
+def test_cut_by_link_down():
+    under_load(lambda cloud, host: cloud.network.link_down(host))
+
+
+def test_cut_by_reject():
+    under_load(lambda cloud, host: cloud.network.reject(host))
+
+
+def test_sigkill_of_dispatcher_and_container():
+    under_load(lambda cloud, host: cloud.kill(host))
+
+
+def test_sigstop_of_everything_on_the_host():
+    under_load(lambda cloud, host: cloud.kill(host, sig=signal.SIGSTOP))
+
+
+def check_fresh_start_there(cloud, before, starts):
+    assert cloud.placement("one")[0] == before[0], (before, cloud.placement("one"))
+    assert len(cloud.starts("one")) == starts + 1, cloud.starts("one")
+    assert cloud.starts("one")[-1] == cloud.network.address(before[0])
+
+
+def test_sigkill_of_the_container_alone():
+    under_load(lambda cloud, host: cloud.kill(host, ("containers",)), check_fresh_start_there)
+
+
+def check_nothing_happened(cloud, before, starts):
+    assert cloud.placement("one") == before, (before, cloud.placement("one"))
+    assert len(cloud.starts("one")) == starts, cloud.starts("one")
+
+
+def test_sigkill_of_the_dispatcher_alone():
+    def kill_and_restart(cloud, host):
+        cloud.kill(host, ("dispatcher",))
+        cloud.dispatchers[host].wait()
+        cloud.start_dispatcher(host)
+
+    under_load(kill_and_restart, check_nothing_happened)
+
+
+def test_sigkill_of_the_dispatcher_that_stays_away():
+    # The container answers, so that its host is not dead; leases of 5 s run out under the load.
+    def check(cloud, before, starts):
+        OpenLoop(cloud, "one", rate=200, seconds=8).check()
+        check_nothing_happened(cloud, before, starts)
+
+    under_load(lambda cloud, host: cloud.kill(host, ("dispatcher",)), check, rounds=("openloop",))
+
+
+def test_sigterm_leaves_the_containers_and_the_next_dispatcher_adopts_them():
+    def restart(cloud, host):
+        cloud.dispatchers[host].terminate()
+        assert cloud.dispatchers[host].wait(10) == 0
+        cloud.start_dispatcher(host)
+
+    under_load(restart, check_nothing_happened, rounds=("openloop",))

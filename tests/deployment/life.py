@@ -1,0 +1,76 @@
+"""R16, R17 and R27: containers stop when nobody needs them, and move when they are told to."""
+import threading
+import time
+
+from cloud import Cloud, wait_until
+from load import Ab, OpenLoop, when_half_way
+
+
+def test_R16_an_idle_container_stops_and_the_next_request_starts_it():
+    with Cloud() as cloud:
+        cloud.site("one", keep_alive={"idle_s": 2})
+        begin = time.monotonic()
+        assert cloud.request("one.test").status == 200
+        wait_until(lambda: cloud.container_count() == 0, "it has stopped", 30)
+        assert time.monotonic() - begin >= 2, "it stopped before its time"
+        assert cloud.request("one.test").status == 200
+        assert len(cloud.starts("one")) == 2, cloud.starts("one")
+        assert cloud.placement("one")[1] == 1, "stopping is no relocation"
+
+
+def test_R17_no_stop_under_a_download():
+    with Cloud() as cloud:
+        cloud.site("one", keep_alive={"idle_s": 1})
+        answers = []
+        download = threading.Thread(
+            target=lambda: answers.append(cloud.request("one.test", "/stream.php?seconds=6")))
+        download.start()
+        download.join(60)
+        assert answers[0].status == 200 and answers[0].body.endswith(b"line 60 of 60\n"), answers[0].body[-40:]
+        assert len(cloud.starts("one")) == 1, cloud.starts("one")
+        wait_until(lambda: cloud.container_count() == 0, "it stops afterwards", 30)
+
+
+def test_R17_no_stop_under_pending_work():
+    with Cloud() as cloud:
+        cloud.site("one", keep_alive={"idle_s": 1})
+        assert cloud.request("one.test", "/slow.php?seconds=4&id=pending").status == 200
+        assert len(cloud.starts("one")) == 1 and len(cloud.executions("pending")) == 1
+
+
+def test_R27_drain_moves_everything_under_load():
+    with Cloud() as cloud:
+        names = [f"site-{i}" for i in range(6)]
+        cloud.apply({"specs": {name: {"class": "apache"} for name in names},
+                     "keys": {f"{name}.test": name for name in names}})
+        for name in names:
+            assert cloud.request(f"{name}.test").status == 200
+        host, _ = cloud.placement(names[0])
+        loads = [Ab(cloud, names[0]), OpenLoop(cloud, names[0], rate=100, seconds=5)]
+        when_half_way(cloud, loads[0], loads[0].requests)
+        cloud.fcctl("drain", host)
+        for load in loads:
+            load.check()
+        for name in names:
+            assert cloud.placement(name)[0] != host, name
+            assert cloud.request(f"{name}.test").status == 200
+        wait_until(lambda: not cloud.containers(host), "nothing is left on the drained host", 30)
+        cloud.fcctl("undrain", host)
+        cloud.fcctl("place", names[0], host)
+        assert cloud.request(f"{names[0]}.test").status == 200
+        assert cloud.placement(names[0])[0] == host
+
+
+def test_R27_an_edit_of_the_cmdb_moves_a_container():
+    with Cloud() as cloud:
+        cloud.site("one")
+        assert cloud.request("one.test").status == 200
+        load = Ab(cloud, "one")
+        for _ in range(3):
+            host, epoch = cloud.placement("one")
+            target = next(name for name in cloud.network.hosts if name != host)
+            cloud.fcctl("place", "one", target)
+            assert cloud.request("one.test", "/slow.php").body.decode().strip() == cloud.network.address(target)
+            assert cloud.placement("one") == (target, epoch + 1)
+        load.check()
+        wait_until(lambda: cloud.container_count() == 1, "one copy is left", 30)

@@ -1,0 +1,246 @@
+"""R01 to R12 and R15: the request path."""
+import json
+import threading
+import time
+
+from cloud import BIN, Cloud, wait_until
+from load import Ab, OpenLoop, when_half_way
+
+DEADLINE_NS = 10_000_000  # the specs' default probe deadline
+LIGHT = 3000              # requests where the load itself is not the subject
+
+
+def warm(cloud, site, count=1):
+    for _ in range(count):
+        response = cloud.request(f"{site}.test")
+        assert response.status == 200, (response.status, response.body)
+
+
+def test_R01_one_lookup_one_probe_one_forward():
+    with Cloud(proxy={"profile": "paper"}) as cloud:
+        cloud.site("one")
+        warm(cloud, "one", 2)
+        host, _ = cloud.placement("one")
+        cloud.network.count_echoes(host)
+        forwards = len(cloud.read("run", "access.log").splitlines())
+        reads = cloud.metric("fastcontainer_cmdb_reads_total")
+        assert cloud.request("one.test", headers={"X-Request-Id": "traced"}).status == 200
+        assert cloud.network.echoes(host) == 1
+        wait_until(lambda: "traced" in cloud.read("run", "access.log"), "the container has logged it")
+        assert len(cloud.read("run", "access.log").splitlines()) == forwards + 1
+        assert cloud.metric("fastcontainer_cmdb_reads_total") - reads <= 1
+
+
+def test_R02_a_container_is_started_once():
+    with Cloud() as cloud:
+        cloud.site("one")
+        warm(cloud, "one", 101)
+        assert len(cloud.starts("one")) == 1, cloud.starts("one")
+
+
+def test_R03_host_dropped_mid_load():
+    with Cloud() as cloud:
+        cloud.site("one")
+        warm(cloud, "one")
+        host, epoch = cloud.placement("one")
+        load = Ab(cloud, "one")
+        when_half_way(cloud, load, load.requests)
+        cloud.network.drop(host)
+        load.check()
+        new_host, new_epoch = cloud.placement("one")
+        assert new_host != host and new_epoch == epoch + 1, (host, epoch, new_host, new_epoch)
+        assert len(cloud.starts("one")) == 2, cloud.starts("one")
+
+
+def probe(cloud, address, count, *options):
+    result = cloud.network.proxy.run(f"{BIN}/probe_many", *options, address, str(count))
+    return json.loads(result.stdout)
+
+
+def test_R04_a_verdict_never_comes_before_its_deadline():
+    with Cloud(start=False) as cloud:
+        cloud.network.drop("h1")
+        report = probe(cloud, cloud.network.address("h1"), 1000, "--deadline-ms", "10")
+        assert report["verdicts"] == {"down_timeout": 1000}, report
+        assert report["packets"] == 1000, report
+        assert report["min_ns"] >= DEADLINE_NS, report
+
+
+def test_R05_what_others_send_never_changes_a_verdict():
+    with Cloud(start=False) as cloud:
+        dead, live = cloud.network.address("h1"), cloud.network.address("h2")
+        # h1 hears nothing of what the prober asks, and yet the wire is full of replies, also of its own.
+        cloud.network.hosts["h1"].nft("table inet cut { chain input { type filter hook input priority -300; "
+                                      "icmp type echo-request drop; } }\n")
+        floods = [cloud.spawn(cloud.network.proxy, "flood1", "ping", "-qf", "-w", "60", live),
+                  cloud.spawn(cloud.network.proxy, "flood2", "ping", "-qf", "-w", "60", dead),
+                  cloud.spawn(cloud.network.hosts["h1"], "flood3", "ping", "-qf", "-w", "60", "10.77.0.1"),
+                  cloud.spawn(cloud.network.hosts["h2"], "flood4", "ping", "-qf", "-w", "60", "10.77.0.1")]
+        try:
+            report = probe(cloud, dead, 1000, "--concurrency", "50")
+            assert report["verdicts"] == {"down_timeout": 1000}, report
+            report = probe(cloud, live, 1000, "--concurrency", "50", "--deadline-ms", "1000")
+            assert report["verdicts"] == {"up": 1000}, report
+        finally:
+            for flood in floods:
+                flood.kill()
+
+
+def relocate_once(concurrency, requests):
+    with Cloud() as cloud:
+        cloud.site("one")
+        warm(cloud, "one")
+        host, epoch = cloud.placement("one")
+        load = Ab(cloud, "one", requests=requests, concurrency=concurrency)
+        when_half_way(cloud, load, load.requests)
+        cloud.network.drop(host)
+        load.check()
+        assert cloud.placement("one")[1] == epoch + 1
+        assert cloud.metrics().get('fastcontainer_relocations_total{outcome="won"}') == 1, cloud.metrics()
+        assert cloud.metric("fastcontainer_relocations_total") == 1, cloud.metrics()
+        assert len(cloud.starts("one")) == 2, cloud.starts("one")
+
+
+def test_R06_ten_requests_share_one_relocation():
+    relocate_once(concurrency=10, requests=LIGHT * 4)
+
+
+def test_R06_a_thousand_requests_share_one_relocation():
+    relocate_once(concurrency=1000, requests=LIGHT * 4)
+
+
+def test_R07_a_hundred_requests_share_one_start():
+    with Cloud() as cloud:
+        cloud.site("one")
+        Ab(cloud, "one", requests=100, concurrency=100).check()
+        assert len(cloud.starts("one")) == 1, cloud.starts("one")
+
+
+def false_alarms(profile):
+    """The probes of whichever host has the container are lost again and again, while the container itself goes on answering."""
+    alarms = 8
+    with Cloud(proxy={"profile": profile}) as cloud:
+        cloud.site("one", probe={"deadline_ms": 1, "hedge_ms": []})
+        warm(cloud, "one")
+        _, epoch = cloud.placement("one")
+        load = OpenLoop(cloud, "one", rate=200, seconds=7)
+        for _ in range(alarms):
+            host, _ = cloud.placement("one")
+            cloud.network.drop_probes(host, True)
+            time.sleep(0.3)
+            cloud.network.drop_probes(host, False)
+            time.sleep(0.3)
+        load.check()
+        warm(cloud, "one", 3)
+        _, new_epoch = cloud.placement("one")
+        # An alarm may find the hosts before it still under suspicion and move the container more than once.
+        assert new_epoch - epoch <= alarms * 3, (epoch, new_epoch)
+        wait_until(lambda: cloud.container_count() == 1, "one copy is left", 30)
+        assert cloud.request("one.test").status == 200
+
+
+def test_R08_a_false_alarm_is_harmless():
+    false_alarms("default")
+
+
+def test_R08_a_false_alarm_is_harmless_in_the_profile_of_the_paper():
+    false_alarms("paper")
+
+
+def test_R09_load_is_never_taken_for_death():
+    # All hosts share this machine's processors, so that only half of R09 can be shown here: no alarm. Where new starts go, and that
+    # the busiest containers move, is shown with reports of one's own making in tests/sim.
+    with Cloud() as cloud:
+        cloud.site("one")
+        warm(cloud, "one")
+        before = cloud.placement("one")
+        hogs = [cloud.spawn(cloud.network.hosts[before[0]], "hog", "sh", "-c", "while :; do :; done")
+                for _ in range(64)]
+        try:
+            OpenLoop(cloud, "one", rate=50, seconds=6).check()
+        finally:
+            for hog in hogs:
+                hog.kill()
+        assert cloud.placement("one") == before, cloud.placement("one")
+        assert len(cloud.starts("one")) == 1
+
+
+def test_R10_a_slow_start_holds_up_nobody_else():
+    with Cloud() as cloud:
+        slow = cloud.apache_class()["environment"] | {"START_DELAY": "5"}
+        cloud.site("quick")
+        cloud.site("slow", environment=slow)
+        warm(cloud, "quick")
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(cloud.request("slow.test").status))
+        waiting.start()
+        wait_until(lambda: cloud.starts("slow"), "the slow container is starting")
+        for _ in range(200):  # each is asked and answered while the slow one is on its way
+            assert cloud.request("quick.test").status == 200
+            assert not answers, "the slow site was answered before its time"
+        waiting.join(60)
+        assert answers == [200], answers
+        assert len(cloud.starts("slow")) == 1
+
+
+def in_flight(cloud, method, identity, during):
+    """Sends one slow request, and calls `during(host)` when the application has begun with it."""
+    warm(cloud, "one")
+    host, _ = cloud.placement("one")
+    answers = []
+    path = f"/slow.php?seconds=2&id={identity}"
+    thread = threading.Thread(target=lambda: answers.append(cloud.request("one.test", path, method)))
+    thread.start()
+    wait_until(lambda: cloud.executions(identity), "the application has begun")
+    during(host)
+    thread.join(60)
+    return answers[0]
+
+
+def test_R11_a_get_in_flight_is_sent_again_once():
+    with Cloud() as cloud:
+        cloud.site("one")
+        answer = in_flight(cloud, "GET", "get", cloud.network.drop)
+        executions = cloud.executions("get")
+        assert answer.status == 200, answer.status
+        assert len(executions) == 2 and len(set(executions)) == 2, executions
+        assert answer.body.decode().strip() == executions[1], (answer.body, executions)
+
+
+def test_R11_a_post_in_flight_is_never_sent_again():
+    with Cloud() as cloud:
+        cloud.site("one")
+        answer = in_flight(cloud, "POST", "post", cloud.network.drop)
+        assert answer.status == 502, answer.status
+        assert len(cloud.executions("post")) == 1, cloud.executions("post")
+        warm(cloud, "one")  # and the next request finds a new host
+        assert len(cloud.executions("post")) == 1
+
+
+def test_R12_the_phases_of_a_relocation_are_told_and_in_order():
+    # The time itself is benchmarks/run.sh relocation's; here: no verdict before its deadline, and nothing unaccounted.
+    with Cloud() as cloud:
+        cloud.site("one")
+        warm(cloud, "one")
+        host, _ = cloud.placement("one")
+        cloud.network.drop(host)
+        warm(cloud, "one")
+        moved = [line for line in cloud.request_log() if line.get("reason") == "relocated"]
+        assert len(moved) == 1, cloud.request_log()
+        phases = moved[0]
+        assert phases["host"] != host
+        assert phases["probe_ns"] >= DEADLINE_NS, phases
+        assert phases["swap_ns"] > 0 and phases["start_ns"] > 0, phases
+        parts = sum(phases.get(name, 0) for name in ("lookup_ns", "probe_ns", "swap_ns", "start_ns", "queue_ns"))
+        assert parts <= phases["total_ns"], phases
+
+
+def test_R15_the_user_sees_a_pause_not_an_error():
+    with Cloud() as cloud:
+        cloud.site("one")
+        warm(cloud, "one")
+        host, _ = cloud.placement("one")
+        cloud.network.drop(host)
+        curl = cloud.network.proxy.run("curl", "-sS", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}",
+                                       "-H", "Host: one.test", "http://127.0.0.1:8080/", check=False)
+        assert (curl.returncode, curl.stdout) == (0, "200"), (curl.returncode, curl.stdout, curl.stderr)
