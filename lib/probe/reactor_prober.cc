@@ -1,0 +1,133 @@
+#include "lib/probe/reactor_prober.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace fastcontainer {
+namespace {
+
+static_assert(static_cast<int>(IcmpVerdict::kUp) == static_cast<int>(Verdict::kUp));
+static_assert(static_cast<int>(IcmpVerdict::kDownUnreachable) == static_cast<int>(Verdict::kDownUnreachable));
+static_assert(static_cast<int>(IcmpVerdict::kDownTimeout) == static_cast<int>(Verdict::kDownTimeout));
+static_assert(static_cast<int>(IcmpVerdict::kLocalFault) == static_cast<int>(Verdict::kLocalFault));
+static_assert(static_cast<int>(IcmpMechanism::kNone) == static_cast<int>(ProbeMechanism::kNone));
+static_assert(static_cast<int>(IcmpMechanism::kDatagram) == static_cast<int>(ProbeMechanism::kIcmpDatagram));
+static_assert(static_cast<int>(IcmpMechanism::kRaw) == static_cast<int>(ProbeMechanism::kIcmpRaw));
+static_assert(std::tuple_size_v<decltype(ProbeOptions::hedge)> == kMaxHedges);
+
+ProbeResult PublicResult(const IcmpResult& result) {
+  ProbeResult out;
+  out.verdict = static_cast<Verdict>(result.verdict);
+  out.mechanism = static_cast<ProbeMechanism>(result.mechanism);
+  out.packets = result.packets;
+  out.error = result.error;
+  out.icmp_type = result.icmp_type;
+  out.icmp_code = result.icmp_code;
+  out.rtt = result.rtt;
+  out.user_rtt = result.user_rtt;
+  return out;
+}
+
+// What an administrator can change, as opposed to a machine in trouble (EMFILE, ENOBUFS, ENOMEM).
+bool MeansNotPermitted(int error) {
+  return error == EPERM || error == EACCES || error == EPROTONOSUPPORT || error == EAFNOSUPPORT;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ReactorProber>> ReactorProber::Open(Reactor& reactor) {
+  std::unique_ptr<ReactorProber> prober(new ReactorProber(reactor));
+  const int error = prober->core_.Open();
+  if (error != 0) {
+    if (!MeansNotPermitted(error)) return absl::ErrnoToStatus(error, prober->core_.problem());
+    return prober;
+  }
+  absl::Status watched =
+      reactor.Watch(prober->core_.fd(), EPOLLIN, [raw = prober.get()](uint32_t) { raw->Process(); });
+  if (!watched.ok()) return watched;
+  return prober;
+}
+
+ReactorProber::~ReactorProber() {
+  reactor_.CancelTimer(timer_);
+  if (core_.fd() >= 0) reactor_.Unwatch(core_.fd());
+}
+
+Prober::ProbeId ReactorProber::Probe(const Address& host, const ProbeOptions& options, Callback callback) {
+  if (unused_.empty()) {
+    waiting_.push_back({this, nullptr});
+    unused_.push_back(&waiting_.back());
+  }
+  Waiting* const waiting = unused_.back();
+  sockaddr_storage target;
+  const socklen_t length = host.ToSockaddr(&target);
+  IcmpOptions icmp;
+  icmp.deadline = options.deadline;
+  std::copy(options.hedge.begin(), options.hedge.end(), icmp.hedge);
+  IcmpCompletion completion;
+  completion.run = &OnResult;
+  completion.user_data = waiting;
+  const uint64_t id = core_.Submit(reinterpret_cast<const sockaddr*>(&target), length, icmp, completion);
+  if (id == 0) {
+    reactor_.Defer([callback = std::move(callback)]() mutable {
+      ProbeResult result;
+      result.error = ENOMEM;
+      callback(result);
+    });
+    return 0;
+  }
+  unused_.pop_back();
+  waiting->callback = std::move(callback);
+  if (!processing_) ArmTimer();
+  return id;
+}
+
+bool ReactorProber::Cancel(ProbeId id) {
+  auto* const waiting = static_cast<Waiting*>(core_.UserData(id));
+  if (!core_.Cancel(id)) return false;
+  waiting->callback = nullptr;
+  unused_.push_back(waiting);
+  return true;
+}
+
+ProbeMechanism ReactorProber::mechanism() const { return static_cast<ProbeMechanism>(core_.mechanism()); }
+
+void ReactorProber::OnResult(const IcmpCompletion& completion, const IcmpResult& result) {
+  auto* const waiting = static_cast<Waiting*>(completion.user_data);
+  Callback callback = std::move(waiting->callback);
+  waiting->callback = nullptr;
+  waiting->prober->unused_.push_back(waiting);
+  callback(PublicResult(result));
+}
+
+void ReactorProber::Process() {
+  processing_ = true;
+  core_.Process();
+  processing_ = false;
+  ArmTimer();
+}
+
+void ReactorProber::ArmTimer() {
+  const Nanos next = core_.NextDeadline();
+  // A timer that fires for nothing, after an answer, costs less than moving it for every probe.
+  if (next >= timer_at_) return;
+  reactor_.CancelTimer(timer_);
+  timer_at_ = next;
+  timer_ = reactor_.At(next, [this] {
+    timer_ = 0;
+    timer_at_ = kForever;
+    Process();
+  });
+}
+
+absl::StatusOr<std::unique_ptr<Prober>> OpenProber(Reactor& reactor, std::string* problem) {
+  absl::StatusOr<std::unique_ptr<ReactorProber>> prober = ReactorProber::Open(reactor);
+  if (!prober.ok()) return prober.status();
+  if (problem != nullptr) *problem = (*prober)->problem();
+  return *std::move(prober);
+}
+
+}  // namespace fastcontainer

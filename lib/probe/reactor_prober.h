@@ -1,0 +1,61 @@
+// The Prober of a real process: ICMP on a reactor.
+#ifndef FASTCONTAINER_LIB_PROBE_REACTOR_PROBER_H_
+#define FASTCONTAINER_LIB_PROBE_REACTOR_PROBER_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "fastcontainer/prober.h"
+#include "fastcontainer/reactor.h"
+#include "lib/probe/icmp.h"
+
+namespace fastcontainer {
+
+class ReactorProber final : public Prober {
+ public:
+  // `reactor` must outlive it. Not being permitted to send ICMP is no error, see Prober::Probe(). Errors:
+  // what else socket() and epoll_ctl() may say.
+  static absl::StatusOr<std::unique_ptr<ReactorProber>> Open(Reactor& reactor);
+  // Callbacks that wait never run. Not from a callback.
+  ~ReactorProber() override;
+  ReactorProber(const ReactorProber&) = delete;
+  ReactorProber& operator=(const ReactorProber&) = delete;
+
+  ProbeId Probe(const Address& host, const ProbeOptions& options, Callback callback) override;
+  bool Cancel(ProbeId id) override;
+  ProbeMechanism mechanism() const override;
+  // Why mechanism() is kNone and what to do about it; else empty.
+  std::string problem() const { return core_.problem(); }
+
+ private:
+  // One submitted probe; `user_data` of the core's.
+  struct Waiting {
+    ReactorProber* prober;
+    Callback callback;
+  };
+
+  explicit ReactorProber(Reactor& reactor) : reactor_(reactor) {}
+  static void OnResult(const IcmpCompletion& completion, const IcmpResult& result);
+  void Process();
+  void ArmTimer();
+
+  Reactor& reactor_;
+  IcmpProber core_;
+  std::deque<Waiting> waiting_;  // grows only: pointers into it stay good
+  std::vector<Waiting*> unused_;
+  bool processing_ = false;
+  Reactor::TimerId timer_ = 0;
+  Nanos timer_at_ = kForever;
+};
+
+// ICMP if it is permitted; else a prober that answers kLocalFault, and `problem` (may be null) says which
+// sysctl allows it.
+absl::StatusOr<std::unique_ptr<Prober>> OpenProber(Reactor& reactor, std::string* problem = nullptr);
+
+}  // namespace fastcontainer
+
+#endif  // FASTCONTAINER_LIB_PROBE_REACTOR_PROBER_H_
