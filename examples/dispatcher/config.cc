@@ -52,11 +52,13 @@ bool ReadConfig(const std::string& path, Config* config, std::string* error) {
   fields.Read("port", &config->port, 1, 65535);
   fields.Read("bind", &config->bind);
   fields.Read("cluster_key_file", &config->cluster_key_file);
-  fields.Read("state", &config->state);
-  fields.Read("container_logs", &config->container_logs);
+  fields.Read("state_directory", &config->state);
+  fields.Read("log_directory", &config->container_logs);
   fields.Read("runtime", &config->runtime);
   fields.Read("max_starts", &config->max_starts, 1, 10000);
   fields.Read("max_containers", &config->max_containers, 1, 1000000);
+  fields.Read("cpu", &config->cpu, 0.0);
+  fields.Read("memory", &config->memory, 1, UINT64_MAX);
   fields.Read("drain_grace_s", &config->drain_grace_s, 0, 86400);
   fields.Read("drain_on_term", &config->drain_on_term);
   ReadLabels(fields, config);
@@ -68,12 +70,6 @@ bool ReadConfig(const std::string& path, Config* config, std::string* error) {
     range.Finish();
     if (config->port_first > config->port_last)
       fields.Fail("container_ports", "first must not be after last");
-  }
-  if (const json* capacity = fields.Object("capacity")) {
-    Fields amounts(*capacity, "capacity", error);
-    amounts.Read("cpu", &config->cpu, 0.0);
-    amounts.Read("memory", &config->memory, 1, UINT64_MAX);
-    amounts.Finish();
   }
   if (const json* log = fields.Object("log")) {
     Fields sink(*log, "log", error);
@@ -91,6 +87,6 @@ bool CheckConfig(const Config& config, std::string* error) {
   if (config.host.empty()) *error = "host: is required (this host's name in the CMDB)";
   if (config.cmdb.empty())
     *error = "cmdb: is required, for example \"sqlite:/var/lib/fastcontainer/cmdb.db\"";
-  if (config.state.empty()) *error = "state: is required (a folder that survives restarts)";
+  if (config.state.empty()) *error = "state_directory: is required (a folder that survives restarts)";
   return error->empty();
 }

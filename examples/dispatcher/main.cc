@@ -25,7 +25,7 @@ constexpr const char kUsage[] =
     "  --cmdb URL            as the field cmdb\n"
     "  --host NAME           as the field host\n"
     "  --address ADDRESS     as the field address\n"
-    "  --state FOLDER        as the field state\n"
+    "  --state FOLDER        as the field state_directory\n"
     "  --log-level LEVEL     debug, info, warning or error\n"
     "  --drain-on-term       SIGTERM stops all containers too\n"
     "  --check               only check the configuration\n"

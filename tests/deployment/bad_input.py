@@ -96,7 +96,7 @@ def test_bad_full_disk_is_told():
 
 def test_bad_port_in_use_is_told():
     with Cloud() as cloud:
-        config = {**cloud.dispatcher_config("h1"), "state": cloud.path("other")}
+        config = {**cloud.dispatcher_config("h1"), "state_directory": cloud.path("other")}
         os.mkdir(cloud.path("other"))
         namespace, cloud.network.proxy = cloud.network.proxy, cloud.network.hosts["h1"]
         refused(cloud, 1, ["7070"], f"{BIN}/fc-dispatcher", "--config", cloud.write_config("c.json", config))

@@ -119,7 +119,7 @@ class Cloud:
         return self.path(name)
 
     def dispatcher_config(self, host):
-        return {"host": host, "cmdb": self.cmdb, "address": self.network.address(host), "state": self.path("state", host),
+        return {"host": host, "cmdb": self.cmdb, "address": self.network.address(host), "state_directory": self.path("state", host),
                 "cluster_key_file": self.path("cluster.key"), **self.dispatcher_options}
 
     def start_dispatcher(self, host):
@@ -133,7 +133,7 @@ class Cloud:
 
     def proxy_config(self):
         return {"listen": f"127.0.0.1:{PROXY_PORT}", "admin": f"127.0.0.1:{ADMIN_PORT}", "cmdb": self.cmdb,
-                "cluster_key_file": self.path("cluster.key"), "log": self.path("requests.log"), **self.proxy_options}
+                "cluster_key_file": self.path("cluster.key"), "log": {"path": self.path("requests.log")}, **self.proxy_options}
 
     def start_proxy(self):
         config = self.write_config("proxy.json", self.proxy_config())

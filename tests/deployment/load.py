@@ -77,4 +77,4 @@ def when_half_way(cloud, load, requests):
     assert load.running(), "the load ended before its half: " + "\n".join(load.output())
 
 
-REQUEST_COUNT = "fcproxy_requests_total"
+REQUEST_COUNT = "fc_proxy_requests_total"

@@ -126,12 +126,12 @@ class Network:
     def drop(self, host, directions=("input", "output")):
         chains = "".join(
             f"chain {d} {{ type filter hook {d} priority -300; policy drop; "
-            f"{'iif' if d == 'input' else 'oif'} lo accept; }}\n" for d in directions)
+            f"{'iif' if d == 'input' else 'oif'} lo accept\n}}\n" for d in directions)
         self.hosts[host].nft(f"table inet cut {{\n{chains}}}\n")
 
     def reject(self, host):
         self.hosts[host].nft("table inet cut { chain input { type filter hook input priority -300; "
-                             "iif lo accept; reject; } }\n")
+                             "iif lo accept; reject\n}\n}\n")
 
     def link_down(self, host):
         self.bridge.run("ip", "link", "set", host, "down")
@@ -143,7 +143,7 @@ class Network:
         """Loses what asks whether the host lives (ICMP echo, the dispatch protocol); its containers go on answering."""
         if on:
             self.hosts[host].nft("table inet deaf { chain input { type filter hook input priority -300; "
-                                 "meta l4proto { icmp, udp } drop; } }\n")
+                                 "meta l4proto { icmp, udp } drop\n}\n}\n")
         else:
             self.hosts[host].nft("delete table inet deaf\n")
 
@@ -154,8 +154,8 @@ class Network:
 
     def count_echoes(self, host):
         """Counts echo requests as they come in at `host`; the reading is echoes()."""
-        self.hosts[host].nft("table inet count { counter echoes {} \n chain input { type filter hook input "
-                             "priority -310; icmp type echo-request counter name echoes; } }\n")
+        self.hosts[host].nft("table inet count {\ncounter echoes {}\nchain input { type filter hook input "
+                             "priority -310; icmp type echo-request counter name echoes\n}\n}\n")
 
     def echoes(self, host):
         listing = self.hosts[host].run("nft", "list", "counter", "inet", "count", "echoes").stdout
