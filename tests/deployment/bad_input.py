@@ -132,8 +132,8 @@ def failing(command, ready=None):
         assert "Non-2xx responses:      10" in out, out
         response = cloud.request("bad.test")
         assert response.status == 503 and int(response.headers["Retry-After"]) >= 1, response.status
-        lines = [line for line in cloud.request_log() if line.get("container") == "bad" or line.get("key") == "bad.test"]
-        assert len(lines) == 11 and all(line["status"] == 503 for line in lines), lines
+        lines = wait_until(lambda: all_of(cloud, "bad.test", 11), "the proxy has logged them")
+        assert all(line["status"] == 503 and line["error"] for line in lines), lines
         attempts = len(cloud.starts("bad"))
         assert attempts <= 6, attempts  # once on each host, and again after the back-off at most
         assert cloud.request("good.test").status == 200
@@ -141,6 +141,11 @@ def failing(command, ready=None):
         marker = b"CONTAINER=bad\0"
         assert not [pid for host in cloud.network.hosts for pid in cloud.containers(host)
                     if marker in environment(pid)]
+
+
+def all_of(cloud, key, count):
+    lines = [line for line in cloud.request_log() if line["key"] == key]
+    return lines if len(lines) == count else None
 
 
 def environment(pid):

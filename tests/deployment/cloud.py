@@ -58,7 +58,8 @@ class Cloud:
         for name in ("starts", "executions", "access.log"):
             open(self.path("run", name), "w").close()
             os.chmod(self.path("run", name), 0o666)
-        shutil.copytree(os.path.join(HERE, "site"), self.path("site"))
+        for source in ("../../examples/website", "site"):
+            shutil.copytree(os.path.join(HERE, source), self.path("site"), dirs_exist_ok=True)
         with open(self.path("cluster.key"), "w", opener=lambda p, f: os.open(p, f, 0o600)) as key:
             key.write(secrets.token_hex(32) + "\n")
         self.cmdb = "sqlite:" + self.path("cmdb.db")
