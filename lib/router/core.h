@@ -21,6 +21,10 @@
 
 namespace fastcontainer {
 
+// The dispatcher has a Container and a Lease of its own: without a name between them the linker would take
+// the one's destructor for the other's.
+inline namespace routing {
+
 struct Container;
 
 // One run of a container, as its dispatcher granted it. Lives until its last ticket has ended.
@@ -128,6 +132,8 @@ struct TicketSlot {
   void* user_data = nullptr;
 };
 
+}  // namespace routing
+
 class Router::Core final : public HostObserver, public Directory::Observer {
  public:
   Core(const RouterPorts& ports, std::unique_ptr<Channel> channel, RouterOptions options);
@@ -183,7 +189,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void Serve(Container& c);
   bool Usable(const Container& c, Nanos now) const;
   void OpenTicket(Lease& lease, const RouteOptions& options, uint32_t attempt, uint32_t written,
-                  Nanos created, Nanos now, void* user_data, Ticket* out);
+                  Nanos created, Nanos now, Ticket* out);
   TicketSlot* FindTicket(TicketId id);
   void CloseTicket(TicketSlot& slot);
   void NoteOutcome(Lease& lease, Outcome outcome, Nanos duration, Nanos now);
@@ -238,6 +244,8 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void TryPlace(Container& c, std::string wanted, std::string why, RouteOp op, Nanos until,
                 PlaceCallback callback);
   std::vector<HostState*> Candidates(Container& c, const HostState* from, size_t most);
+  // The policy's order; the built-in one's if that is out of range or names a host twice.
+  size_t Order(const PlacementRequest& request, const HostTable& table, absl::Span<uint32_t> rows);
   std::string NewOp();
 
   // verdicts.cc
