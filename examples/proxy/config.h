@@ -1,0 +1,88 @@
+// The configuration of fc-proxy: one JSON file.
+#ifndef FASTCONTAINER_EXAMPLES_PROXY_CONFIG_H_
+#define FASTCONTAINER_EXAMPLES_PROXY_CONFIG_H_
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace proxy {
+
+struct TimeoutConfig {  // ms
+  uint32_t header = 10000;
+  uint32_t body = 60000;
+  uint32_t send = 60000;
+  uint32_t idle = 60000;
+  uint32_t connect = 1000;
+  uint32_t response = 60000;
+  // Less than the 5 s after which Apache closes, so that it is seldom the container who closes first.
+  uint32_t upstream_idle = 4000;
+  uint32_t wait = 0;
+  uint32_t start = 0;
+  uint32_t drain = 30000;
+};
+
+struct LimitConfig {
+  uint32_t connections = 0;  // 0: what the limit of open files allows
+  uint32_t upstream_idle = 256;
+  uint32_t queue_per_container = 0;
+  uint32_t queue_total = 0;
+  uint32_t relocations_per_second = 0;
+  uint32_t relocation_burst = 0;
+};
+
+struct DispatcherConfig {
+  std::string host;
+  std::string address;
+  std::string state_directory;
+  std::string log_directory;
+  std::string runtime;
+  std::string labels;  // JSON
+  uint32_t port = 0;
+  uint32_t port_first = 0;
+  uint32_t port_last = 0;
+  uint32_t max_starts = 0;
+  uint32_t max_containers = 0;
+  double cpu = 0;
+  uint64_t memory = 0;
+};
+
+// Zero and empty mean the library's default.
+struct Config {
+  sockaddr_storage listen = {};
+  sockaddr_storage admin = {};  // family AF_UNSPEC: none
+  std::optional<sockaddr_storage> fixed_upstream;
+  std::string cmdb;
+  std::string cluster_key_file;
+  std::string name;
+  std::string bind;
+  std::vector<std::string> witnesses;
+  bool paper = false;
+  bool no_relocation = false;
+  std::string log = "-";
+  int32_t log_level = 1;  // FC_LOG_INFO, of the library's messages
+  TimeoutConfig timeouts;
+  LimitConfig limits;
+  uint32_t freshness = 0;  // ms, as the next two
+  uint32_t guard = 0;
+  uint32_t service_deadline = 0;
+  std::optional<DispatcherConfig> dispatcher;
+};
+
+// Nothing, and *error names the field, if something is wrong with the text.
+std::optional<Config> ParseConfig(std::string_view text, std::string* error);
+// The same for a file; "-" is standard input.
+std::optional<Config> ReadConfig(const std::string& path, std::string* error);
+
+// "127.0.0.1:80", "[::1]:80". Numeric only: a name could need a resolver, which waits.
+bool ParseAddress(const std::string& text, sockaddr_storage* address);
+bool IsLoopback(const sockaddr_storage& address);
+std::string FormatAddress(const sockaddr_storage& address);
+
+}  // namespace proxy
+
+#endif  // FASTCONTAINER_EXAMPLES_PROXY_CONFIG_H_

@@ -1,0 +1,33 @@
+#include "examples/proxy/context.h"
+
+#include "examples/proxy/downstream.h"
+
+namespace proxy {
+
+namespace {
+
+constexpr uint64_t kLingerMs = 2000;
+
+}  // namespace
+
+Context::Context(uv_loop_t* own_loop, const Config& own_config)
+    : loop(own_loop),
+      config(own_config),
+      pools(this),
+      header(config.timeouts.header, Downstream::OnTimeout),
+      idle(config.timeouts.idle, Downstream::OnTimeout),
+      body(config.timeouts.body, Downstream::OnTimeout),
+      send(config.timeouts.send, Downstream::OnSendTimeout),
+      linger(kLingerMs, Downstream::OnTimeout),
+      connect(config.timeouts.connect, Upstream::OnTimeout),
+      response(config.timeouts.response, Upstream::OnTimeout),
+      upstream_idle(config.timeouts.upstream_idle, Upstream::OnTimeout) {}
+
+void Context::Expire() {
+  // The client's first: if both sides have waited for the same time it is the one that owes bytes.
+  for (TimeoutQueue* queue : {&header, &idle, &body, &send, &linger, &connect, &response, &upstream_idle}) {
+    queue->Expire(now());
+  }
+}
+
+}  // namespace proxy

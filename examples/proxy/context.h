@@ -1,0 +1,60 @@
+// What all connections of the one worker thread share.
+#ifndef FASTCONTAINER_EXAMPLES_PROXY_CONTEXT_H_
+#define FASTCONTAINER_EXAMPLES_PROXY_CONTEXT_H_
+
+#include <uv.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "examples/proxy/access_log.h"
+#include "examples/proxy/config.h"
+#include "examples/proxy/metrics.h"
+#include "examples/proxy/output.h"
+#include "examples/proxy/route.h"
+#include "examples/proxy/tcp.h"
+#include "examples/proxy/timeouts.h"
+#include "examples/proxy/upstream.h"
+
+namespace proxy {
+
+class Downstream;
+
+struct Context {
+  Context(uv_loop_t* loop, const Config& config);
+
+  uint64_t now() const { return uv_now(loop); }  // ms
+  void Expire();
+
+  uv_loop_t* const loop;
+  const Config& config;
+  Routes routes;
+  Metrics metrics;
+  AccessLog log;
+  Pools pools;
+  ReadBuffer buffer;
+  // Filled and written within one callback.
+  Output to_client;
+  Output to_upstream;
+
+  // Of clients: the head is late, the connection is not used, the body does not go on, nothing can be sent,
+  // the end is not acknowledged.
+  TimeoutQueue header;
+  TimeoutQueue idle;
+  TimeoutQueue body;
+  TimeoutQueue send;
+  TimeoutQueue linger;
+  // Of containers
+  TimeoutQueue connect;
+  TimeoutQueue response;
+  TimeoutQueue upstream_idle;
+
+  std::vector<Downstream*> clients;  // each knows its index
+  bool draining = false;
+  void (*client_closed)(void* server) = nullptr;
+  void* server = nullptr;
+};
+
+}  // namespace proxy
+
+#endif  // FASTCONTAINER_EXAMPLES_PROXY_CONTEXT_H_

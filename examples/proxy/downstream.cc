@@ -1,0 +1,241 @@
+#include "examples/proxy/downstream.h"
+
+#include <netinet/in.h>
+
+#include "examples/proxy/context.h"
+
+namespace proxy {
+
+namespace {
+
+// Pipelined requests that wait for their turn.
+constexpr size_t kMaxHeld = kMaxHeadBytes + 1024;
+
+std::string PeerName(const uv_tcp_t* handle) {
+  sockaddr_storage address = {};
+  int length = sizeof address;
+  if (uv_tcp_getpeername(handle, reinterpret_cast<sockaddr*>(&address), &length) != 0) return "unknown";
+  char text[INET6_ADDRSTRLEN] = {};
+  if (address.ss_family == AF_INET6) {
+    uv_ip6_name(reinterpret_cast<const sockaddr_in6*>(&address), text, sizeof text);
+  } else {
+    uv_ip4_name(reinterpret_cast<const sockaddr_in*>(&address), text, sizeof text);
+  }
+  return text;
+}
+
+}  // namespace
+
+Downstream::Downstream(Context* context)
+    : Tcp(context->loop, &context->buffer),
+      context_(context),
+      timeout_(this),
+      send_timeout_(this),
+      exchange_(context, this) {
+  index_ = context_->clients.size();
+  context_->clients.push_back(this);
+  ++context_->metrics.connections;
+}
+
+Downstream::~Downstream() {
+  Downstream* last = context_->clients.back();
+  context_->clients[index_] = last;
+  last->index_ = index_;
+  context_->clients.pop_back();
+  --context_->metrics.connections;
+  context_->client_closed(context_->server);
+}
+
+void Downstream::Start() {
+  ++context_->metrics.accepted;
+  peer_ = PeerName(handle());
+  // A client that says nothing has as long as one that is slow.
+  context_->header.Start(&timeout_, context_->now());
+  StartReading();
+}
+
+void Downstream::CloseNow(bool reset) {
+  timeout_.Stop();
+  send_timeout_.Stop();
+  Close(reset);
+}
+
+void Downstream::OnData(std::string_view data) {
+  if (phase_ == Phase::kFlush || phase_ == Phase::kLinger) return;
+  if (held_.empty()) {
+    const size_t used = Consume(data);
+    if (used < data.size()) held_.assign(data.substr(used));
+  } else {
+    held_.append(data);
+    ConsumeHeld();
+  }
+  if (!closing()) UpdateReading();
+}
+
+void Downstream::ConsumeHeld() {
+  const size_t used = Consume(held_);
+  held_.erase(0, used);
+}
+
+size_t Downstream::Consume(std::string_view data) {
+  const size_t size = data.size();
+  consuming_ = true;
+  while (!data.empty() && !closing()) {
+    if (phase_ == Phase::kHead) {
+      if (!TakeHead(&data)) break;
+    } else if (phase_ == Phase::kBody) {
+      if (!TakeBody(&data)) break;
+    } else {
+      break;
+    }
+  }
+  consuming_ = false;
+  return size - data.size();
+}
+
+// False: more bytes are needed, or nothing more is wanted.
+bool Downstream::TakeHead(std::string_view* data) {
+  while (scan_.size() <= 1 && data->starts_with("\r\n")) {
+    data->remove_prefix(2);  // RFC 9112 section 2.2
+    scan_.Reset();
+  }
+  switch (scan_.Continue(*data)) {
+    case HeadScan::Result::kMore:
+      if (!head_started_) context_->header.Start(&timeout_, context_->now());
+      head_started_ = true;
+      return false;
+    case HeadScan::Result::kBad:
+      exchange_.Refuse(400);
+      return false;
+    case HeadScan::Result::kTooLarge:
+      exchange_.Refuse(431);
+      return false;
+    case HeadScan::Result::kComplete:
+      break;
+  }
+  timeout_.Stop();
+  const std::string_view block = data->substr(0, scan_.size());
+  data->remove_prefix(scan_.size());
+  scan_.Reset();
+  Head head;
+  int status = CheckRequest(block, &head);
+  if (status == 0) status = exchange_.Begin(block, head);
+  if (status != 0) {
+    exchange_.Refuse(status);
+    return false;
+  }
+  phase_ = exchange_.request_complete() ? Phase::kResponse : Phase::kBody;
+  // What is here of the body goes out with the head.
+  if (phase_ == Phase::kBody && !TakeBody(data) && phase_ != Phase::kBody) return false;
+  exchange_.Go();
+  return true;
+}
+
+// True: the request is complete.
+bool Downstream::TakeBody(std::string_view* data) {
+  const Progress progress = exchange_.FeedBody(data);
+  if (progress == Progress::kDone) {
+    timeout_.Stop();
+    phase_ = Phase::kResponse;
+    return true;
+  }
+  // What a chunked body leaves over is the start of a line.
+  if (progress == Progress::kBad || data->size() > kMaxHeadBytes) {
+    exchange_.Refuse(400);
+  } else {
+    context_->body.Start(&timeout_, context_->now());
+  }
+  return false;
+}
+
+void Downstream::Send(Output* out) {
+  const auto& buffers = out->Buffers();
+  Write(buffers.data(), buffers.size());
+  out->Clear();
+  if (queued() != 0 && !send_timeout_.running()) context_->send.Start(&send_timeout_, context_->now());
+}
+
+void Downstream::Send(std::string_view data) {
+  Write(data);
+  if (queued() != 0 && !send_timeout_.running()) context_->send.Start(&send_timeout_, context_->now());
+}
+
+void Downstream::OnSent() {
+  if (queued() == 0) {
+    send_timeout_.Stop();
+  } else {
+    context_->send.Start(&send_timeout_, context_->now());
+  }
+  exchange_.ClientSent();
+  if (phase_ == Phase::kFlush) LeaveWhenSent();
+}
+
+void Downstream::Finished(bool persistent) {
+  const bool complete = phase_ != Phase::kBody && phase_ != Phase::kHead;
+  if (!persistent || !complete || context_->draining) return Leave(!complete);
+  phase_ = Phase::kHead;
+  head_started_ = false;
+  context_->idle.Start(&timeout_, context_->now());
+  if (!consuming_ && !held_.empty()) ConsumeHeld();
+  if (!consuming_ && !closing()) UpdateReading();
+}
+
+void Downstream::Leave(bool linger) {
+  timeout_.Stop();
+  phase_ = Phase::kFlush;
+  linger_ = linger;
+  LeaveWhenSent();
+}
+
+void Downstream::LeaveWhenSent() {
+  if (queued() != 0) return;
+  if (!linger_) return CloseNow(false);
+  phase_ = Phase::kLinger;
+  Shutdown();
+  StartReading();
+  context_->linger.Start(&timeout_, context_->now());
+}
+
+void Downstream::Abort() { CloseNow(true); }
+
+void Downstream::UpdateReading() {
+  const bool full = phase_ == Phase::kBody ? !exchange_.wants_body() : held_.size() > kMaxHeld;
+  if (full && phase_ != Phase::kLinger) {
+    StopReading();
+  } else {
+    StartReading();
+  }
+}
+
+void Downstream::OnEnd(int) {
+  exchange_.ClientGone();
+  CloseNow(false);
+}
+
+void Downstream::Drain() {
+  if (phase_ == Phase::kHead && !head_started_) CloseNow(false);
+}
+
+void Downstream::Cut() {
+  exchange_.ClientGone();
+  CloseNow(true);
+}
+
+void Downstream::OnTimeout(void* downstream) {
+  auto* self = static_cast<Downstream*>(downstream);
+  if (self->phase_ == Phase::kHead && self->head_started_) return self->exchange_.Refuse(408);
+  if (self->phase_ == Phase::kBody) {
+    if (self->reading()) return self->exchange_.Refuse(408);
+    // It is the container who does not take more; that has a time-out of its own.
+    return self->context_->body.Start(&self->timeout_, self->context_->now());
+  }
+  self->CloseNow(false);
+}
+
+void Downstream::OnSendTimeout(void* downstream) {
+  auto* self = static_cast<Downstream*>(downstream);
+  self->exchange_.ClientGone();
+  self->CloseNow(true);
+}
+
+}  // namespace proxy

@@ -1,0 +1,343 @@
+#include "examples/proxy/exchange.h"
+
+#include <algorithm>
+
+#include "examples/proxy/context.h"
+#include "examples/proxy/downstream.h"
+#include "examples/proxy/status.h"
+
+namespace proxy {
+
+namespace {
+
+constexpr size_t kMaxHeldBody = 64 * 1024;
+// Above this one side waits for the other.
+constexpr size_t kMaxQueued = 256 * 1024;
+constexpr size_t kResumeAt = 64 * 1024;
+constexpr size_t kMaxLogged = 1024;
+constexpr uint32_t kMaxAttempts = 16;
+// A request that cannot be sent again goes to a pooled connection only if that was just used: the container
+// has hardly decided to close it.
+constexpr uint64_t kSurelyAliveMs = 1000;
+
+}  // namespace
+
+void Exchange::Reset() {
+  state_ = State::kReading;
+  ++context_->metrics.in_flight;
+  begun_ns_ = uv_hrtime();
+  connect_ns_ = first_byte_ns_ = queue_ns_ = lookup_ns_ = probe_ns_ = swap_ns_ = start_ns_ = 0;
+  attempts_ = reason_ = 0;
+  ticket_.id = 0;
+  held_ = true;
+  written_ = reused_ = fresh_ = continued_ = false;
+  wire_.clear();
+  method_.clear();
+  target_.clear();
+  container_.clear();
+  host_.clear();
+  request_.Reset();
+  response_.Begin({});
+}
+
+int Exchange::Begin(std::string_view block, const Head& head) {
+  Reset();
+  if (context_->log.on()) {
+    method_.assign(head.method.substr(0, kMaxLogged));
+    target_.assign(head.target.substr(0, kMaxLogged));
+  }
+  const int status = request_.Begin(block, head, client_->peer(), &wire_);
+  head_size_ = wire_.size();
+  return status;
+}
+
+Progress Exchange::FeedBody(std::string_view* data) {
+  Output& out = context_->to_upstream;
+  const Progress progress = request_.Feed(data, &out);
+  if (!out.empty()) Hold(&out);
+  out.Clear();
+  return progress;
+}
+
+void Exchange::Hold(Output* out) {
+  const auto& buffers = out->Buffers();
+  if (held_) {
+    for (const uv_buf_t& buffer : buffers) wire_.append(buffer.base, buffer.len);
+  }
+  if (state_ != State::kActive) return;
+  upstream_->Write(buffers.data(), buffers.size());
+  context_->response.Start(&upstream_->timeout(), context_->now());
+  if (held_ && wire_.size() > head_size_ + kMaxHeldBody) {
+    held_ = false;
+    wire_ = std::string();
+  }
+}
+
+bool Exchange::wants_body() const {
+  return (state_ == State::kActive ? upstream_->queued() : wire_.size()) < kMaxQueued;
+}
+
+void Exchange::Go() {
+  if (state_ != State::kReading) return;
+  if (request_.key().empty() && !context_->config.fixed_upstream) {
+    return Fail(404, "the request names no host", 0);
+  }
+  state_ = State::kRouting;
+  Routed(context_->routes.Route(request_.key(), &ticket_, &op_, OnRoute, this), nullptr);
+}
+
+void Exchange::OnRoute(void* user_data, int32_t code, const fc_ticket* ticket, const fc_error* error) {
+  auto* self = static_cast<Exchange*>(user_data);
+  if (ticket != nullptr) self->ticket_ = *ticket;
+  self->op_ = 0;
+  self->Routed(code, error);
+}
+
+void Exchange::Routed(int32_t code, const fc_error* error) {
+  if (code == FC_PENDING) return;
+  op_ = 0;
+  if (code == FC_OK) {
+    CountPhases();
+    return Attempt();
+  }
+  ticket_.id = 0;
+  Fail(StatusForCode(code), fc_code_name(code), error == nullptr ? 0 : error->retry_after_ns);
+}
+
+void Exchange::CountPhases() {
+  queue_ns_ += ticket_.queue_ns;
+  lookup_ns_ += ticket_.lookup_ns;
+  probe_ns_ += ticket_.probe_ns;
+  swap_ns_ += ticket_.swap_ns;
+  start_ns_ += ticket_.start_ns;
+  // Of several attempts, what was most remarkable.
+  reason_ = std::max(reason_, ticket_.reason);
+  context_->metrics.CountRoute(ticket_.reason);
+  if (!context_->log.on()) return;
+  container_.assign(ticket_.container.data == nullptr ? "" : ticket_.container.data,
+                    ticket_.container.length);
+  host_.assign(ticket_.host.data == nullptr ? "" : ticket_.host.data, ticket_.host.length);
+}
+
+Upstream* Exchange::TakePooled() {
+  if (fresh_) return nullptr;
+  const bool resendable =
+      request_.idempotent() && request_.complete() && wire_.size() <= head_size_ + kMaxHeldBody;
+  return context_->pools.Take(ticket_.endpoint, resendable ? UINT64_MAX : kSurelyAliveMs);
+}
+
+void Exchange::Attempt() {
+  ++attempts_;
+  written_ = false;
+  attempt_ns_ = uv_hrtime();
+  response_.Begin({request_.is_head(), request_.minor(), request_.persistent() && !context_->draining});
+  if (request_.expects_continue() && !continued_ && request_.body_bytes() == 0 && !request_.complete()) {
+    continued_ = true;
+    client_->Send("HTTP/1.1 100 Continue\r\n\r\n");
+  }
+  upstream_ = TakePooled();
+  reused_ = upstream_ != nullptr;
+  if (reused_) {
+    ++context_->metrics.upstream_reused;
+    upstream_->Attach(this);
+    return SendHeld();
+  }
+  ++context_->metrics.upstream_connects;
+  upstream_ = new Upstream(context_, ticket_.endpoint);
+  upstream_->Attach(this);
+  state_ = State::kConnecting;
+  if (upstream_->Connect(ticket_.address) != 0) return Retry(FC_OUTCOME_CONNECT_FAILED);
+  context_->connect.Start(&upstream_->timeout(), context_->now());
+}
+
+void Exchange::Connected(int status) {
+  if (status == UV_ECONNREFUSED) return Retry(FC_OUTCOME_REFUSED);
+  if (status != 0) return Retry(FC_OUTCOME_CONNECT_FAILED);
+  connect_ns_ += uv_hrtime() - attempt_ns_;
+  upstream_->StartReading();
+  SendHeld();
+}
+
+void Exchange::SendHeld() {
+  state_ = State::kActive;
+  written_ = true;
+  context_->response.Start(&upstream_->timeout(), context_->now());
+  upstream_->Write(wire_);
+  if (wire_.size() > head_size_ + kMaxHeldBody) {
+    held_ = false;
+    wire_ = std::string();
+  }
+  if (!request_.complete()) client_->UpdateReading();
+}
+
+void Exchange::Received(std::string_view data) {
+  context_->routes.Alive(ticket_);
+  if (first_byte_ns_ == 0) first_byte_ns_ = uv_hrtime() - begun_ns_;
+  context_->response.Start(&upstream_->timeout(), context_->now());
+  Output& out = context_->to_client;
+  const Progress progress = response_.Feed(data, &out);
+  if (!out.empty()) client_->Send(&out);
+  if (progress == Progress::kDone) return Complete();
+  if (progress == Progress::kBad) {
+    DropUpstream();
+    EndTicket(FC_OUTCOME_OK);
+    return Fail(502, "bad response", 0);
+  }
+  if (client_->queued() > kMaxQueued) upstream_->StopReading();
+}
+
+void Exchange::ClientSent() {
+  if (state_ == State::kActive && client_->queued() < kResumeAt) upstream_->StartReading();
+}
+
+void Exchange::UpstreamSent() {
+  if (state_ != State::kActive) return;
+  context_->response.Start(&upstream_->timeout(), context_->now());
+  if (!request_.complete() && upstream_->queued() < kResumeAt) client_->UpdateReading();
+}
+
+void Exchange::UpstreamEnded(int error) {
+  if (error == UV_EOF && response_.begun()) {
+    Output& out = context_->to_client;
+    const Progress progress = response_.End(&out);
+    if (!out.empty()) client_->Send(&out);
+    if (progress == Progress::kDone) return Complete();
+  }
+  Retry(reused_ && !response_.received() ? FC_OUTCOME_STALE_CONNECTION : FC_OUTCOME_CLOSED);
+}
+
+void Exchange::UpstreamTimedOut() {
+  if (state_ == State::kConnecting) return Retry(FC_OUTCOME_CONNECT_FAILED);
+  // The client is the slow one; it has a time-out of its own.
+  if (!upstream_->reading()) return context_->response.Start(&upstream_->timeout(), context_->now());
+  DropUpstream();
+  EndTicket(FC_OUTCOME_TIMEOUT);
+  Fail(504, "no response in time", 0);
+}
+
+void Exchange::OnLost(void* user_data, uint64_t ticket, uint32_t) {
+  auto* self = static_cast<Exchange*>(user_data);
+  if (self->ticket_.id == ticket) self->Lost();
+}
+
+void Exchange::Lost() {
+  context_->pools.Drop(ticket_.endpoint);
+  Retry(state_ == State::kConnecting ? FC_OUTCOME_CONNECT_FAILED : FC_OUTCOME_CLOSED);
+}
+
+// The attempt has failed. Whether there may be another is the library's decision.
+void Exchange::Retry(uint32_t outcome) {
+  context_->metrics.CountRetry(outcome);
+  DropUpstream();
+  fresh_ = true;
+  if (attempts_ >= kMaxAttempts) {
+    EndTicket(outcome);
+    return Fail(502, OutcomeName(outcome), 0);
+  }
+  const fc_attempt attempt = {sizeof(fc_attempt), outcome,
+                              written_ ? 1u : 0u, request_.idempotent() ? 1u : 0u,
+                              held_ ? 1u : 0u,    response_.begun() ? 1u : 0u};
+  const fc_ticket failed = ticket_;
+  state_ = State::kRouting;
+  ticket_.id = 0;
+  const int32_t code = context_->routes.Retry(failed, attempt, &ticket_, &op_, OnRoute, this);
+  if (code == FC_E_UNSAFE) {
+    ticket_.id = 0;
+    return Fail(502, OutcomeName(outcome), 0);
+  }
+  Routed(code, nullptr);
+}
+
+void Exchange::EndTicket(uint32_t outcome) {
+  if (ticket_.id == 0) return;
+  const fc_outcome result = {sizeof(fc_outcome), outcome, request_.body_bytes(), response_.body_bytes(),
+                             uv_hrtime() - begun_ns_};
+  context_->routes.End(ticket_, result);
+  ticket_.id = 0;
+}
+
+void Exchange::DropUpstream() {
+  if (upstream_ == nullptr) return;
+  const uint64_t endpoint = upstream_->endpoint();
+  upstream_->Discard();
+  upstream_ = nullptr;
+  context_->pools.Forget(endpoint);
+}
+
+void Exchange::Complete() {
+  const bool request_complete = request_.complete();
+  EndTicket(FC_OUTCOME_OK);
+  if (response_.upstream_persistent() && request_complete && upstream_->queued() == 0) {
+    context_->pools.Put(upstream_);
+    upstream_ = nullptr;
+  } else {
+    DropUpstream();
+  }
+  Account(response_.status(), "");
+  client_->Finished(response_.client_persistent() && request_complete);
+}
+
+void Exchange::Refuse(int status) {
+  if (state_ == State::kIdle) Reset();  // not even its head was understood
+  if (op_ != 0) context_->routes.Cancel(op_);
+  op_ = 0;
+  DropUpstream();
+  EndTicket(FC_OUTCOME_CANCELLED);
+  Fail(status, StatusText(status), 0);
+}
+
+void Exchange::ClientGone() {
+  if (state_ == State::kIdle) return;
+  if (op_ != 0) context_->routes.Cancel(op_);
+  op_ = 0;
+  DropUpstream();
+  EndTicket(FC_OUTCOME_CANCELLED);
+  Account(499, "the client has closed the connection");
+}
+
+// There is no ticket and no container's connection any more.
+void Exchange::Fail(int status, const char* error, uint64_t retry_after_ns) {
+  if (response_.begun()) {
+    Account(0, error);
+    return client_->Abort();
+  }
+  Account(status, error);
+  const bool keep_alive = request_.complete() && request_.persistent() && !context_->draining;
+  Output& out = context_->to_client;
+  AppendOwnResponse({status, retry_after_ns, request_.is_head(), keep_alive, request_.minor()}, &out.text());
+  client_->Send(&out);
+  client_->Finished(keep_alive);
+}
+
+void Exchange::Account(int status, const char* error) {
+  state_ = State::kIdle;
+  --context_->metrics.in_flight;
+  const uint64_t total = uv_hrtime() - begun_ns_;
+  context_->metrics.CountRequest(status, total, request_.body_bytes(), response_.body_bytes());
+  if (!context_->log.on()) return;
+  LogEntry entry;
+  entry.client = client_->peer();
+  entry.method = method_;
+  entry.key = request_.key();
+  entry.target = target_;
+  entry.container = container_;
+  entry.host = host_;
+  entry.reason = ReasonName(reason_);
+  entry.error = error;
+  entry.status = status;
+  entry.attempts = attempts_;
+  entry.reused = reused_;
+  entry.bytes_in = request_.body_bytes();
+  entry.bytes_out = response_.body_bytes();
+  entry.queue = queue_ns_;
+  entry.lookup = lookup_ns_;
+  entry.probe = probe_ns_;
+  entry.swap = swap_ns_;
+  entry.start = start_ns_;
+  entry.connect = connect_ns_;
+  entry.first_byte = first_byte_ns_;
+  entry.total = total;
+  context_->log.Write(entry);
+}
+
+}  // namespace proxy

@@ -1,0 +1,106 @@
+// One request and its response: routed, sent to the container, sent again where that is safe, and ended
+// exactly once.
+#ifndef FASTCONTAINER_EXAMPLES_PROXY_EXCHANGE_H_
+#define FASTCONTAINER_EXAMPLES_PROXY_EXCHANGE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "examples/proxy/header_check.h"
+#include "examples/proxy/parser.h"
+#include "examples/proxy/request.h"
+#include "examples/proxy/response.h"
+#include "fastcontainer.h"
+
+namespace proxy {
+
+struct Context;
+class Downstream;
+class Upstream;
+
+class Exchange {
+ public:
+  Exchange(Context* context, Downstream* client) : context_(context), client_(client) {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // By the client's connection. Begin() returns 0, or the status to Refuse() with.
+  int Begin(std::string_view block, const Head& head);
+  Progress FeedBody(std::string_view* data);
+  void Go();
+  // Ends it with an error of the client's.
+  void Refuse(int status);
+  void ClientGone();
+  // The client has taken some of what was queued for it.
+  void ClientSent();
+  bool request_complete() const { return request_.complete(); }
+  bool wants_body() const;
+
+  // By the container's connection
+  void Connected(int status);
+  void Received(std::string_view data);
+  void UpstreamEnded(int error);
+  void UpstreamSent();
+  void UpstreamTimedOut();
+
+  // By the router
+  static void OnLost(void* user_data, uint64_t ticket, uint32_t reason);
+
+ private:
+  enum class State { kIdle, kReading, kRouting, kConnecting, kActive };
+
+  void Reset();
+  static void OnRoute(void* user_data, int32_t code, const fc_ticket* ticket, const fc_error* error);
+  void Routed(int32_t code, const fc_error* error);
+  void CountPhases();
+  void Attempt();
+  Upstream* TakePooled();
+  void SendHeld();
+  void Hold(Output* out);
+  void Lost();
+  void Retry(uint32_t outcome);
+  void EndTicket(uint32_t outcome);
+  void DropUpstream();
+  void Complete();
+  void Fail(int status, const char* error, uint64_t retry_after_ns);
+  void Account(int status, const char* error);
+
+  Context* context_;
+  Downstream* client_;
+  Upstream* upstream_ = nullptr;
+  State state_ = State::kIdle;
+  Request request_;
+  Response response_;
+
+  // What has been sent or is to be sent, from the first byte on, as long as it is short enough to be sent
+  // again.
+  std::string wire_;
+  size_t head_size_ = 0;
+  bool held_ = false;     // wire_ is whole
+  bool written_ = false;  // by this attempt: at least one byte
+  bool reused_ = false;   // this attempt's connection came from a pool
+  bool fresh_ = false;    // the next must not
+  bool continued_ = false;
+
+  fc_ticket ticket_ = FC_TICKET_INIT;  // id 0: none
+  fc_op op_ = 0;
+  uint32_t attempts_ = 0;
+
+  // For the log
+  uint64_t begun_ns_ = 0;
+  uint64_t attempt_ns_ = 0;
+  uint64_t connect_ns_ = 0;
+  uint64_t first_byte_ns_ = 0;
+  uint64_t queue_ns_ = 0, lookup_ns_ = 0, probe_ns_ = 0, swap_ns_ = 0, start_ns_ = 0;
+  std::string method_;
+  std::string target_;
+  std::string container_;
+  std::string host_;
+  uint32_t reason_ = 0;
+};
+
+}  // namespace proxy
+
+#endif  // FASTCONTAINER_EXAMPLES_PROXY_EXCHANGE_H_

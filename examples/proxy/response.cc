@@ -1,0 +1,144 @@
+#include "examples/proxy/response.h"
+
+namespace proxy {
+
+namespace {
+
+// Hop-by-hop, or generated anew.
+bool IsDropped(http::field field) {
+  switch (field) {
+    case http::field::connection:
+    case http::field::content_length:
+    case http::field::keep_alive:
+    case http::field::proxy_authenticate:
+    case http::field::proxy_connection:
+    case http::field::te:
+    case http::field::trailer:
+    case http::field::transfer_encoding:
+    case http::field::upgrade:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool HasNoBody(const ResponseTo& to, int status) { return to.is_head || status == 204 || status == 304; }
+
+// An HTTP/1.0 client knows no chunks: the end of the connection is the end of the body.
+bool SendsChunked(const Head& head, const ResponseTo& to) {
+  return !head.has_length && to.minor == 1 && !HasNoBody(to, head.status);
+}
+
+}  // namespace
+
+ResponseParser::ResponseParser(const Head& head, const ResponseTo& to, std::string* text)
+    : head_(head), text_(text) {
+  skip(to.is_head);
+  SendChunked(SendsChunked(head, to));
+}
+
+void ResponseParser::on_response_impl(int, boost::beast::string_view reason, int,
+                                      boost::beast::error_code& error) {
+  error = {};
+  const char digits[4] = {static_cast<char>('0' + head_.status / 100),
+                          static_cast<char>('0' + head_.status / 10 % 10),
+                          static_cast<char>('0' + head_.status % 10), ' '};
+  text_->append("HTTP/1.1 ").append(digits, 4).append(View(reason)).append("\r\n");
+}
+
+void ResponseParser::on_field_impl(http::field field, boost::beast::string_view name,
+                                   boost::beast::string_view value, boost::beast::error_code& error) {
+  error = {};
+  if (after_head() || IsDropped(field)) return;
+  if (head_.named_count != 0 && head_.Names(View(name))) return;
+  text_->append(View(name)).append(": ").append(View(value)).append("\r\n");
+}
+
+void Response::Begin(const ResponseTo& to) {
+  to_ = to;
+  scan_.Reset();
+  parser_.reset();
+  held_.clear();
+  held_used_ = 0;
+  status_ = 0;
+  received_ = false;
+}
+
+bool Response::Start(std::string_view block, const Head& head, Output* out) {
+  std::string& text = out->text();
+  parser_.emplace(head, to_, &text);
+  if (!parser_->PutHead(block)) {
+    parser_.reset();
+    return false;
+  }
+  status_ = head.status;
+  const bool no_body = HasNoBody(to_, status_);
+  client_persistent_ = to_.keep_alive && (no_body || head.has_length || to_.minor == 1);
+  upstream_persistent_ = head.Persistent();
+  if (head.has_length && status_ != 204) {
+    char digits[20];
+    const char* end = std::to_chars(digits, digits + sizeof digits, head.length).ptr;
+    text.append("Content-Length: ").append(digits, static_cast<size_t>(end - digits)).append("\r\n");
+  } else if (SendsChunked(head, to_)) {
+    text.append("Transfer-Encoding: chunked\r\n");
+  }
+  if (!client_persistent_) {
+    text.append("Connection: close\r\n");
+  } else if (to_.minor == 0) {
+    text.append("Connection: keep-alive\r\n");
+  }
+  text.append("\r\n");
+  return true;
+}
+
+// Up to and with the final head; interim ones (1xx) are skipped.
+Progress Response::FeedHead(std::string_view* data, Output* out) {
+  while (true) {
+    switch (scan_.Continue(*data)) {
+      case HeadScan::Result::kMore:
+        return Progress::kMore;
+      case HeadScan::Result::kComplete:
+        break;
+      default:
+        return Progress::kBad;
+    }
+    const std::string_view block = data->substr(0, scan_.size());
+    Head head;
+    // An upgrade was never asked for.
+    if (CheckResponse(block, &head) != 0 || head.status == 101) return Progress::kBad;
+    data->remove_prefix(scan_.size());
+    scan_.Reset();
+    if (head.status < 200) continue;
+    return Start(block, head, out) ? Progress::kDone : Progress::kBad;
+  }
+}
+
+Progress Response::Feed(std::string_view data, Output* out) {
+  received_ = true;
+  const bool from_held = held_.size() > held_used_;
+  held_.erase(0, held_used_);
+  held_used_ = 0;
+  if (from_held) {
+    held_.append(data);
+    data = held_;
+  }
+  const size_t size = data.size();
+  Progress progress = parser_ ? Progress::kDone : FeedHead(&data, out);
+  if (progress == Progress::kDone) progress = parser_->PutBody(&data, out);
+  if (progress == Progress::kDone && !data.empty()) upstream_persistent_ = false;
+  if (data.size() > kMaxHeadBytes) return Progress::kBad;
+  if (from_held) {
+    held_used_ = size - data.size();
+  } else if (progress == Progress::kMore) {
+    held_.assign(data);
+  }
+  return progress;
+}
+
+Progress Response::End(Output* out) {
+  if (!parser_) return Progress::kBad;
+  upstream_persistent_ = false;
+  return parser_->PutEnd(out);
+}
+
+}  // namespace proxy

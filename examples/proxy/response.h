@@ -1,0 +1,70 @@
+// The container's response on its way to the client: bytes in, bytes out, no input or output of its own.
+#ifndef FASTCONTAINER_EXAMPLES_PROXY_RESPONSE_H_
+#define FASTCONTAINER_EXAMPLES_PROXY_RESPONSE_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "examples/proxy/header_check.h"
+#include "examples/proxy/parser.h"
+
+namespace proxy {
+
+// What the request says about its response.
+struct ResponseTo {
+  bool is_head = false;
+  int minor = 1;
+  bool keep_alive = true;  // what the client wants, and the proxy too
+};
+
+class ResponseParser final : public MessageParser<false> {
+ public:
+  ResponseParser(const Head& head, const ResponseTo& to, std::string* text);
+
+ private:
+  void on_request_impl(http::verb, boost::beast::string_view, boost::beast::string_view, int,
+                       boost::beast::error_code&) override {}
+  void on_response_impl(int status, boost::beast::string_view reason, int version,
+                        boost::beast::error_code& error) override;
+  void on_field_impl(http::field field, boost::beast::string_view name, boost::beast::string_view value,
+                     boost::beast::error_code& error) override;
+
+  const Head& head_;  // these are used while the head is parsed only
+  std::string* text_;
+};
+
+class Response {
+ public:
+  void Begin(const ResponseTo& to);
+  // What is to be sent to the client is appended to *out; it stays valid until the next call if `data` does.
+  Progress Feed(std::string_view data, Output* out);
+  // The container has closed the connection.
+  Progress End(Output* out);
+
+  bool received() const { return received_; }         // a byte has come
+  bool begun() const { return parser_.has_value(); }  // the head has been forwarded
+  int status() const { return status_; }
+  uint64_t body_bytes() const { return parser_ ? parser_->body_bytes() : 0; }
+  // After kDone: may the connection be used again?
+  bool client_persistent() const { return client_persistent_; }
+  bool upstream_persistent() const { return upstream_persistent_; }
+
+ private:
+  Progress FeedHead(std::string_view* data, Output* out);
+  bool Start(std::string_view block, const Head& head, Output* out);
+
+  ResponseTo to_;
+  HeadScan scan_;
+  std::optional<ResponseParser> parser_;
+  std::string held_;      // an incomplete head or chunk header
+  size_t held_used_ = 0;  // of held_; removed with the next call, because *out may point there
+  int status_ = 0;
+  bool received_ = false;
+  bool client_persistent_ = false;
+  bool upstream_persistent_ = false;
+};
+
+}  // namespace proxy
+
+#endif  // FASTCONTAINER_EXAMPLES_PROXY_RESPONSE_H_

@@ -1,0 +1,164 @@
+#include "examples/proxy/server.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "examples/proxy/downstream.h"
+
+namespace proxy {
+
+namespace {
+
+constexpr int kBacklog = 4096;
+constexpr uint64_t kTickMs = 100;
+// Descriptors for other things than connections: engine, log, listeners, containers' logs.
+constexpr size_t kOtherFiles = 64;
+
+// As many clients as the limit of open files allows if each has a container's connection, too.
+size_t RaiseFileLimit(size_t wanted) {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  const size_t files = limit.rlim_cur;
+  const size_t possible = files > 2 * kOtherFiles ? (files - kOtherFiles) / 2 : kOtherFiles / 2;
+  return wanted == 0 ? possible : std::min(wanted, possible);
+}
+
+uv_handle_t* Handle(uv_tcp_t* handle) { return reinterpret_cast<uv_handle_t*>(handle); }
+
+}  // namespace
+
+Server::Server(uv_loop_t* loop, const Config& config)
+    : loop_(loop), config_(config), context_(loop, config), engine_(config), admin_(&context_) {
+  context_.server = this;
+  context_.client_closed = OnClientClosed;
+}
+
+bool Server::Start(bool with_dispatcher, std::string* error) {
+  max_connections_ = RaiseFileLimit(config_.limits.connections);
+  StartTimerAndSignals();
+  uv_tcp_init(loop_, &listener_);
+  listener_.data = this;
+  if (!context_.log.Open(config_.log, error)) return false;
+  if (config_.fixed_upstream) {
+    context_.routes.UseFixed(*config_.fixed_upstream);
+  } else {
+    if (!engine_.Create(error)) return false;
+    context_.routes.UseEngine(engine_.get(), Exchange::OnLost);
+    if (!engine_.Watch(loop_)) return false;
+  }
+  if (with_dispatcher) {
+    auto failed = [](void* server) {
+      static_cast<Server*>(server)->status_ = 1;
+      uv_stop(static_cast<Server*>(server)->loop_);
+    };
+    if (!engine_.CreateDispatcher(failed, this, error)) return false;
+  }
+  if (config_.admin.ss_family != AF_UNSPEC && !admin_.Listen(error)) return false;
+  return Listen(error);
+}
+
+bool Server::Listen(std::string* error) {
+  int result = uv_tcp_bind(&listener_, reinterpret_cast<const sockaddr*>(&config_.listen), 0);
+  if (result == 0) {
+    result = uv_listen(reinterpret_cast<uv_stream_t*>(&listener_), kBacklog, OnConnection);
+  }
+  if (result == 0) return true;
+  *error = "listen " + FormatAddress(config_.listen) + ": " + uv_strerror(result);
+  return false;
+}
+
+void Server::StartTimerAndSignals() {
+  uv_timer_init(loop_, &tick_);
+  tick_.data = this;
+  uv_timer_start(&tick_, OnTick, kTickMs, kTickMs);
+  const auto watch = [this](uv_signal_t* signal, int number) {
+    uv_signal_init(loop_, signal);
+    signal->data = this;
+    uv_signal_start(signal, OnSignal, number);
+  };
+  watch(&term_, SIGTERM);
+  watch(&interrupt_, SIGINT);
+  watch(&hangup_, SIGHUP);
+}
+
+void Server::OnConnection(uv_stream_t* listener, int status) {
+  auto* self = static_cast<Server*>(listener->data);
+  if (status != 0) return;
+  self->accept_waits_ = true;
+  self->AcceptWaiting();
+}
+
+// Not accepting is how libuv is told to stop listening for a while.
+void Server::AcceptWaiting() {
+  while (accept_waits_ && !context_.draining && context_.clients.size() < max_connections_) {
+    accept_waits_ = false;
+    auto* client = new Downstream(&context_);
+    if (client->Accept(reinterpret_cast<uv_stream_t*>(&listener_)) != 0) return client->Close();
+    client->Start();
+  }
+}
+
+void Server::OnClientClosed(void* server) {
+  auto* self = static_cast<Server*>(server);
+  self->AcceptWaiting();
+  self->StopIfDrained();
+}
+
+void Server::OnTick(uv_timer_t* timer) {
+  auto* self = static_cast<Server*>(timer->data);
+  self->context_.Expire();
+  self->context_.log.Flush();
+  if (self->context_.draining && self->context_.now() >= self->drain_until_) uv_stop(self->loop_);
+}
+
+void Server::OnSignal(uv_signal_t* signal, int number) {
+  auto* self = static_cast<Server*>(signal->data);
+  if (number == SIGHUP) return self->context_.log.Reopen();
+  if (self->context_.draining) return uv_stop(self->loop_);  // asked twice
+  self->Drain();
+}
+
+void Server::Drain() {
+  context_.draining = true;
+  drain_until_ = context_.now() + config_.timeouts.drain;
+  uv_close(Handle(&listener_), nullptr);
+  for (size_t i = context_.clients.size(); i-- > 0;) context_.clients[i]->Drain();
+  StopIfDrained();
+}
+
+void Server::StopIfDrained() {
+  if (context_.draining && context_.clients.empty()) uv_stop(loop_);
+}
+
+int Server::Run() {
+  uv_run(loop_, UV_RUN_DEFAULT);
+  CloseHandles();
+  return status_;
+}
+
+// What is still going on is cut off; each ticket is ended before the engine is.
+void Server::CloseHandles() {
+  context_.draining = true;
+  for (size_t i = context_.clients.size(); i-- > 0;) context_.clients[i]->Cut();
+  context_.pools.Clear();
+  engine_.Destroy();
+  admin_.Close();
+  for (uv_handle_t* handle :
+       {Handle(&listener_), reinterpret_cast<uv_handle_t*>(&tick_), reinterpret_cast<uv_handle_t*>(&term_),
+        reinterpret_cast<uv_handle_t*>(&interrupt_), reinterpret_cast<uv_handle_t*>(&hangup_)}) {
+    if (!uv_is_closing(handle)) uv_close(handle, nullptr);
+  }
+  uv_walk(
+      loop_,
+      [](uv_handle_t* handle, void*) {
+        if (!uv_is_closing(handle) && handle->type == UV_TCP) static_cast<Tcp*>(handle->data)->Close();
+      },
+      nullptr);
+  uv_run(loop_, UV_RUN_DEFAULT);
+}
+
+}  // namespace proxy
