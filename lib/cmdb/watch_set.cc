@@ -90,6 +90,7 @@ bool WatchSet::Pump(ReadChanges read) {
     if (!watch.lost) lowest = std::min(lowest, watch.cursor);
   if (lowest == std::numeric_limits<uint64_t>::max()) return false;
   const absl::StatusOr<ChangeBatch> batch = read(lowest);
+  if (absl::IsAborted(batch.status())) return true;
   if (!batch.ok()) {
     Disconnect();
     return false;

@@ -35,7 +35,8 @@ class WatchSet {
   void Clear() { watches_.clear(); }
   bool empty() const { return watches_.empty(); }
 
-  // Delivers a batch to everybody who lacks it; true if there is more in the log. A failed read disconnects.
+  // Delivers a batch to everybody who lacks it; true if there is more in the log. A failed read disconnects,
+  // unless it is Aborted: to be tried again.
   bool Pump(ReadChanges read);
   void Disconnect();
   void Connect();

@@ -1,0 +1,83 @@
+// One connection to the SQLite file of the CMDB: its schema, and the store's operations as SQL.
+#ifndef FASTCONTAINER_LIB_CMDB_SQLITE_DATABASE_H_
+#define FASTCONTAINER_LIB_CMDB_SQLITE_DATABASE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "fastcontainer/cmdb.h"
+#include "lib/cmdb/watch_set.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace fastcontainer {
+
+// Blocks. Used by one thread at a time.
+//
+// The file has one revision, a row that every writing transaction raises. Since SQLite has one writer at a
+// time, revisions become visible in their order, which those of a sequence would not. `changes` is the log of
+// the last revisions; each entry holds what was before it, so that a listing of an older revision and the
+// value that an event brought can be put together without keeping any value twice.
+class SqliteDatabase {
+ public:
+  enum class Role : uint8_t { kReader, kWriter };
+  static constexpr uint64_t kDefaultHistory = 65'536;  // revisions
+
+  // A writer creates the schema in a new or empty file. Errors: DataLoss (corrupt), InvalidArgument (a
+  // database of something else, or of a later version), Unavailable (all else). No error changes the file.
+  static absl::StatusOr<std::unique_ptr<SqliteDatabase>> Open(const std::string& path, Role role,
+                                                              uint64_t history = kDefaultHistory);
+  ~SqliteDatabase();
+  SqliteDatabase(const SqliteDatabase&) = delete;
+  SqliteDatabase& operator=(const SqliteDatabase&) = delete;
+
+  // Errors: Aborted (another process holds the lock: try again), DataLoss, Unavailable, OutOfRange (List).
+  absl::StatusOr<Record> Get(std::string_view key);
+  absl::StatusOr<ListPage> List(std::string_view prefix, std::string_view after, uint64_t at_revision,
+                                uint32_t limit);
+  absl::StatusOr<ChangeBatch> ChangesAfter(uint64_t after, size_t limit);
+  // Changes when another connection has changed the file.
+  absl::StatusOr<uint64_t> DataVersion();
+  TxnResult Apply(const std::vector<Compare>& compares, const std::vector<Mutation>& mutations);
+
+  // While another process holds the lock, wait for it until `*give_up` (never with null).
+  void WaitForLocks(const std::atomic<bool>* give_up);
+
+ private:
+  class Query;
+  class Snapshot;
+
+  SqliteDatabase(sqlite3* db, uint64_t history) : db_(db), history_(history) {}
+  absl::Status Prepare(const std::string& path, Role role);
+  absl::Status CreateIfEmpty(const std::string& path, Role role);
+  absl::Status CheckIdentity(const std::string& path);
+  absl::Status CheckPages();
+  absl::Status SwitchToWal();
+
+  absl::Status Execute(const char* sql);
+  absl::StatusOr<uint64_t> Number(const char* sql);
+  absl::Status Error(int code) const;
+  Record ReadRecord(Query& query);
+  absl::Status Write(const Mutation& mutation, uint64_t revision, bool* changed);
+  absl::StatusOr<TxnOutcome> WriteAll(const std::vector<Compare>& compares,
+                                      const std::vector<Mutation>& mutations, TxnResult* result);
+  absl::Status Finish(uint64_t revision);
+  TxnResult Commit(TxnResult result);
+
+  sqlite3* const db_;
+  const uint64_t history_;
+  const std::atomic<bool>* give_up_ = nullptr;
+  std::map<const char*, sqlite3_stmt*> statements_;  // by the address of their text
+};
+
+}  // namespace fastcontainer
+
+#endif  // FASTCONTAINER_LIB_CMDB_SQLITE_DATABASE_H_
