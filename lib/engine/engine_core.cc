@@ -43,13 +43,7 @@ absl::StatusOr<std::unique_ptr<Engine::Core>> Engine::Core::Create(EngineOptions
   if (!reactor.ok()) return absl::InternalError(reactor.status().message());
   core->reactor = *std::move(reactor);
   core->boot = static_cast<uint64_t>(core->reactor->WallNow());
-  core->prober = OpenProber(*core->reactor);
-  if (core->prober->mechanism() == ProbeMechanism::kNone) {
-    core->Log(
-        LogLevel::kWarning,
-        "ICMP is not permitted here, so that only dispatchers say whether their host lives: let the sysctl "
-        "net.ipv4.ping_group_range include this process's group, or give it CAP_NET_RAW");
-  }
+  if (absl::Status status = core->OpenProberOf(); !status.ok()) return status;
   if (absl::Status status = core->OpenCmdbOf(options); !status.ok()) return status;
   if (absl::Status status = core->MakeRouter(std::move(options.router)); !status.ok()) return status;
   return core;
@@ -90,6 +84,17 @@ absl::Status Engine::Core::ReadKeys(const EngineOptions& options) {
         absl::StrCat("bind_address: ", parsed->ToString(),
                      " is not a loopback address, which needs a cluster key file (cluster_key_file)"));
   bind = *parsed;
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Core::OpenProberOf() {
+  std::string problem;
+  absl::StatusOr<std::unique_ptr<Prober>> opened = OpenProber(*reactor, &problem);
+  if (!opened.ok()) return absl::InternalError(opened.status().message());
+  prober = *std::move(opened);
+  // Not an error: the dispatchers' own answers say whether their hosts live.
+  if (prober->mechanism() == ProbeMechanism::kNone)
+    Log(LogLevel::kWarning, absl::StrCat("hosts are judged by their dispatchers alone: ", problem));
   return absl::OkStatus();
 }
 

@@ -40,6 +40,7 @@ class Engine::Core {
  private:
   Core() = default;
   absl::Status ReadKeys(const EngineOptions& options);
+  absl::Status OpenProberOf();
   absl::Status OpenCmdbOf(const EngineOptions& options);
   absl::Status MakeRouter(RouterOptions options);
 };

@@ -132,17 +132,29 @@ std::vector<HostState*> Router::Core::Candidates(Container& c, const HostState* 
   request.memory = static_cast<double>(c.spec.limits.memory);
   if (from != nullptr) request.avoid_host = from->id;
   std::array<uint32_t, 4 * kMostCandidates> rows{};
-  const size_t n = policy_.Place(request, table, absl::MakeSpan(rows));
+  const size_t n = Order(request, table, absl::MakeSpan(rows));
   std::erase_if(c.full, [now](const auto& full) { return full.second <= now; });
   std::vector<HostState*> out;
-  for (size_t i = 0; i < std::min(n, rows.size()); ++i) {
-    if (rows[i] >= table.size) continue;
+  for (size_t i = 0; i < n; ++i) {
     HostState* host = hosts_.rows()[rows[i]];
     const bool full =
         std::any_of(c.full.begin(), c.full.end(), [&](const auto& f) { return f.first == host; });
     if (!full && host != from && out.size() < most) out.push_back(host);
   }
   return out;
+}
+
+size_t Router::Core::Order(const PlacementRequest& request, const HostTable& table,
+                           absl::Span<uint32_t> rows) {
+  const size_t n = policy_.Place(request, table, rows);
+  bool good = n <= rows.size();
+  for (size_t i = 0; good && i < n; ++i)
+    good = rows[i] < table.size && std::find(rows.begin(), rows.begin() + i, rows[i]) == rows.begin() + i;
+  if (good) return n;
+  ++stats_.policy_fallbacks;
+  Log(LogLevel::kWarning, absl::StrCat("the policy's answer for ", std::string(request.container),
+                                       " cannot be used: the built-in one decides"));
+  return fallback_policy_.Place(request, table, rows);
 }
 
 void Router::Core::Choose(Container& c) {

@@ -54,7 +54,7 @@ RouteCode Router::Core::Route(std::string_view key, const RouteOptions& options,
       !options_.paper) {
     c.reason = RouteReason::kLease;
     c.probe = c.swap = c.start = 0;
-    OpenTicket(*c.lease, options, 1, 0, now, now, user_data, ticket);
+    OpenTicket(*c.lease, options, 1, 0, now, now, ticket);
     return RouteCode::kOk;
   }
   return Enqueue(&c, std::string(), options, 1, 0, now, op, callback, user_data);
@@ -139,7 +139,7 @@ void Router::Core::Serve(Container& c) {
     done.op = w.op;
     done.route = w.callback;
     done.user_data = w.user_data;
-    OpenTicket(*c.lease, w.options, w.attempt, w.written, w.created, now, w.user_data, &done.ticket);
+    OpenTicket(*c.lease, w.options, w.attempt, w.written, w.created, now, &done.ticket);
     Complete(std::move(done));
     waiters_.erase(w.op);
     c.rounds = 0;
@@ -147,7 +147,7 @@ void Router::Core::Serve(Container& c) {
 }
 
 void Router::Core::OpenTicket(Lease& lease, const RouteOptions& options, uint32_t attempt, uint32_t written,
-                              Nanos created, Nanos now, void* user_data, Ticket* out) {
+                              Nanos created, Nanos now, Ticket* out) {
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<uint32_t>(slots_.size()));
     slots_.emplace_back();
@@ -163,7 +163,7 @@ void Router::Core::OpenTicket(Lease& lease, const RouteOptions& options, uint32_
   slot.lease = &lease;
   slot.created = created;
   slot.on_lost = options.on_lost;
-  slot.user_data = user_data;
+  slot.user_data = options.lost_user_data;
   ++lease.open;
   ++lease.host->open;
   if (options.stream) ++lease.host->streams;
@@ -305,7 +305,7 @@ RouteCode Router::Core::Retry(TicketId ticket, const Attempt& attempt, const Rou
   // What it waited for so far was not its fault, but its deadline stays that of the request.
   if (Usable(c, now) && c.waiting.empty() && c.lease->open < c.lease->slots && hosts_.Fresh(*c.host, now)) {
     c.reason = RouteReason::kLease;
-    OpenTicket(*c.lease, options, number, written, created, now, user_data, next);
+    OpenTicket(*c.lease, options, number, written, created, now, next);
     return RouteCode::kOk;
   }
   return Enqueue(&c, std::string(), options, number, written, created, op, callback, user_data);
