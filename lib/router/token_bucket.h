@@ -13,10 +13,6 @@ class TokenBucket {
   // `rate` tokens a second, at most `burst` at once; full at the start.
   TokenBucket(double rate, double burst) : rate_(rate), burst_(burst), tokens_(burst) {}
 
-  bool Has(Nanos now) {
-    Fill(now);
-    return tokens_ >= 1;
-  }
   void Take() { tokens_ -= 1; }
   // How long until there is one; 0 if there is.
   Nanos Until(Nanos now) {
