@@ -26,7 +26,7 @@ enum Fields : uint32_t {
   kHost = 1u << 7,
   kReason = 1u << 8,
   kRetry = 1u << 9,
-  kMovedFlag = 1u << 10,
+  kWhy = 1u << 10,  // moved, suspect
   kLoad = 1u << 11,
 };
 
@@ -52,7 +52,7 @@ uint32_t FieldsOf(MessageType type) {
     case MessageType::kRelease:
       return kSubject | kTickets | kBusy | kInstance;
     case MessageType::kRevoke:
-      return kSubject | kInstance | kReason | kMovedFlag;
+      return kSubject | kInstance | kReason | kWhy;
   }
   return 0;
 }
@@ -199,7 +199,10 @@ void ReadFields(uint32_t fields, Reader* from, Message* message) {
   if (fields & kHost) message->host = from->Text(kMaxNameLength);
   if (fields & kReason) message->reason = from->Text(kMaxReason);
   if (fields & kRetry) message->retry_after = from->Duration();
-  if (fields & kMovedFlag) message->moved = from->Flag();
+  if (fields & kWhy) {
+    message->moved = from->Flag();
+    message->suspect = from->Flag();
+  }
   if (fields & kLoad) message->load = ReadLoad(from);
 }
 
@@ -237,7 +240,10 @@ void EncodeMessage(const Message& message, std::string* out) {
   if (fields & kHost) to.Text(message.host, kMaxNameLength);
   if (fields & kReason) to.Text(message.reason, kMaxReason);
   if (fields & kRetry) to.Duration(message.retry_after);
-  if (fields & kMovedFlag) to.Flag(message.moved);
+  if (fields & kWhy) {
+    to.Flag(message.moved);
+    to.Flag(message.suspect);
+  }
   if (fields & kLoad) WriteLoad(message.load, &to);
 }
 

@@ -49,9 +49,10 @@ struct Message {
   uint32_t replica = 0;        // with container
   uint64_t epoch = 0;          // with container; MOVED: the newer record's
   uint64_t spec_revision = 0;  // ACQUIRE: the newest that the router knows; 0: none
-  bool suspect =
-      false;          // ACQUIRE: the container refused or closed a connection: look after it before granting
-  uint32_t open = 0;  // ACQUIRE, RENEW, RELEASE: open tickets
+  // ACQUIRE: the container refused or closed a connection: look after it before granting. REVOKE: it ended by
+  // itself, or refuses connections, so what is open there is lost.
+  bool suspect = false;
+  uint32_t open = 0;      // ACQUIRE, RENEW, RELEASE: open tickets
   uint32_t waiting = 0;   // ACQUIRE, RENEW: requests that wait for a slot
   uint64_t busy_ns = 0;   // RENEW, RELEASE: ticket time since the last one
   uint64_t instance = 0;  // GRANT, RENEW, RELEASE, REVOKE: this run of the container

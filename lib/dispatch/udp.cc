@@ -125,11 +125,7 @@ absl::StatusOr<std::unique_ptr<UdpSocket>> UdpSocket::Create(Reactor& reactor, c
 }
 
 UdpSocket::UdpSocket(Reactor& reactor, int fd, const Address& local)
-    : reactor_(reactor),
-      fd_(fd),
-      local_(local),
-      buffer_(kReadSize, '\0'),
-      alive_(std::make_shared<bool>(true)) {}
+    : reactor_(reactor), fd_(fd), local_(local), alive_(std::make_shared<bool>(true)) {}
 
 UdpSocket::~UdpSocket() {
   *alive_ = false;
@@ -138,8 +134,8 @@ UdpSocket::~UdpSocket() {
 }
 
 void UdpSocket::SetCallbacks(ReceiveCallback receive, ErrorCallback error) {
-  on_receive_ = std::move(receive);
-  on_error_ = std::move(error);
+  on_receive_ = receive ? std::make_shared<ReceiveCallback>(std::move(receive)) : nullptr;
+  on_error_ = error ? std::make_shared<ErrorCallback>(std::move(error)) : nullptr;
 }
 
 int UdpSocket::TrySend(const Address& to, const Address& source, std::string_view datagram) {
@@ -176,7 +172,8 @@ void UdpSocket::Send(const Address& to, std::string_view datagram) {
 
 void UdpSocket::Report(const Address& to, int error) {
   reactor_.Defer([this, alive = alive_, to, error] {
-    if (*alive && on_error_) on_error_(to, error);
+    if (!*alive) return;
+    if (const std::shared_ptr<ErrorCallback> callback = on_error_) (*callback)(to, error);
   });
 }
 
@@ -212,7 +209,8 @@ void UdpSocket::DrainErrors() {
 bool UdpSocket::ReceiveOne() {
   sockaddr_storage storage{};
   alignas(cmsghdr) char control[256];
-  iovec part{buffer_.data(), buffer_.size()};
+  char buffer[kReadSize];
+  iovec part{buffer, sizeof(buffer)};
   msghdr header{};
   header.msg_name = &storage;
   header.msg_namelen = sizeof(storage);
@@ -230,7 +228,8 @@ bool UdpSocket::ReceiveOne() {
   const Address from = Address::FromSockaddr(reinterpret_cast<const sockaddr*>(&storage));
   if (!from) return true;
   if (local_.IsAny()) Remember(from, DestinationOf(&header));
-  if (on_receive_) on_receive_(from, std::string_view(buffer_.data(), static_cast<size_t>(length)));
+  if (const std::shared_ptr<ReceiveCallback> callback = on_receive_)
+    (*callback)(from, std::string_view(buffer, static_cast<size_t>(length)));
   return true;
 }
 

@@ -7,7 +7,6 @@
 
 #include <deque>
 #include <memory>
-#include <string>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
@@ -43,13 +42,13 @@ class UdpSocket final : public DatagramSocket {
   Reactor& reactor_;
   const int fd_;
   const Address local_;
-  ReceiveCallback on_receive_;
-  ErrorCallback on_error_;
+  // Shared: a callback may destroy the socket, and runs to its end then.
+  std::shared_ptr<ReceiveCallback> on_receive_;
+  std::shared_ptr<ErrorCallback> on_error_;
   // The own address that each peer asked last; only while bound to "any".
   absl::flat_hash_map<Address, Address> source_;
   std::deque<Address> source_order_;
-  std::string buffer_;
-  std::shared_ptr<bool> alive_;  // for callbacks that destroy the socket
+  std::shared_ptr<bool> alive_;
 };
 
 }  // namespace fastcontainer

@@ -227,6 +227,7 @@ void Container::Exited(const std::string& reason) {
   stop_reason_ = reason;
   last_failure_ = reason;
   cause_ = Cause::kRefuses;
+  SetState(State::kRevoking);
   RevokeAll();
   if (context_.reactor.Now() - ready_at_ >= kGoodLife)
     failures_ = 0;

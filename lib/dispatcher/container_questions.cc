@@ -130,7 +130,10 @@ void Container::Grant(Waiters::iterator waiter) {
   waiters_.erase(waiter);
   const Nanos now = context_.reactor.Now();
   quiet_since_ = now;
-  leases_.Put(peer, asks.from, asks.open, asks.waiting, now + context_.options.lease);
+  // A question counts no tickets of a lease that the router has already; its RENEWs do.
+  const Lease* const held = leases_.Find(peer);
+  const uint32_t open = std::max(asks.open, held == nullptr ? 0 : held->open);
+  leases_.Put(peer, asks.from, open, asks.waiting, now + context_.options.lease);
   DivideSlots(&peer);
   SendGrant(leases_.Find(peer), asks.request_id);
   ArmTick();
@@ -155,8 +158,11 @@ void Container::SendGrant(Lease* lease, uint64_t request_id) {
 void Container::DivideSlots(const PeerId* answered) {
   if (state_ != State::kRunning) return;
   leases_.Divide(spec_.concurrency);
+  const Nanos now = context_.reactor.Now();
   for (auto& [peer, lease] : leases_.map()) {
     if (answered != nullptr && peer == *answered) continue;
+    // Not to a router that has been silent: it takes a grant for a lease from its receipt.
+    if (lease.expires - now < context_.options.lease / 2) continue;
     if (Leases::ChangedMuch(lease)) SendGrant(&lease, 0);
   }
 }
@@ -166,6 +172,7 @@ void Container::SendRevoke(const Address& to, uint64_t instance) {
   answer.instance = instance;
   answer.reason = has_instance() && !stop_reason_.empty() ? stop_reason_ : "not running here";
   answer.moved = has_instance() && state_ != State::kRunning && cause_ == Cause::kMoved;
+  answer.suspect = has_instance() && state_ != State::kRunning && cause_ == Cause::kRefuses;
   ++context_.stats.revokes;
   context_.channel->Send(to, answer);
 }
