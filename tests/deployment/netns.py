@@ -93,6 +93,13 @@ class Network:
     def __init__(self, count):
         prefix = f"fct{os.getpid()}-"
         self.namespaces = []
+        try:
+            self._build(count, prefix)
+        except BaseException:
+            self.delete()
+            raise
+
+    def _build(self, count, prefix):
         self.bridge = self._add(prefix + "bridge")
         self.bridge.run("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0")
         self.bridge.run("ip", "link", "set", "br0", "up")
@@ -100,6 +107,12 @@ class Network:
         self.hosts = {}
         for i in range(1, count + 1):
             self.hosts[f"h{i}"] = self._attach(f"{prefix}h{i}", f"h{i}", self.address(f"h{i}"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.delete()
 
     @staticmethod
     def address(host):

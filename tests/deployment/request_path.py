@@ -1,10 +1,13 @@
 """R01 to R12 and R15: the request path."""
+import contextlib
 import json
+import subprocess
 import threading
 import time
 
 from cloud import BIN, Cloud, wait_until
 from load import Ab, OpenLoop, when_half_way
+from netns import Network
 
 DEADLINE_NS = 10_000_000  # the specs' default probe deadline
 LIGHT = 3000              # requests where the load itself is not the subject
@@ -55,38 +58,34 @@ def test_R03_host_dropped_mid_load():
         assert len(cloud.starts("one")) == 2, cloud.starts("one")
 
 
-def probe(cloud, address, count, *options):
-    result = cloud.network.proxy.run(f"{BIN}/probe_many", *options, address, str(count))
-    return json.loads(result.stdout)
+def probe(network, address, count, *options):
+    return json.loads(network.proxy.run(f"{BIN}/probe_many", *options, address, str(count)).stdout)
 
 
 def test_R04_a_verdict_never_comes_before_its_deadline():
-    with Cloud(start=False) as cloud:
-        cloud.network.drop("h1")
-        report = probe(cloud, cloud.network.address("h1"), 1000, "--deadline-ms", "10")
+    with Network(1) as network:
+        network.drop("h1")
+        report = probe(network, network.address("h1"), 1000, "--deadline-ms", "10")
         assert report["verdicts"] == {"down_timeout": 1000}, report
         assert report["packets"] == 1000, report
         assert report["min_ns"] >= DEADLINE_NS, report
 
 
 def test_R05_what_others_send_never_changes_a_verdict():
-    with Cloud(start=False) as cloud:
-        dead, live = cloud.network.address("h1"), cloud.network.address("h2")
-        # h1 hears nothing of what the prober asks, and yet the wire is full of replies, also of its own.
-        cloud.network.hosts["h1"].nft("table inet cut { chain input { type filter hook input priority -300; "
-                                      "icmp type echo-request drop\n}\n}\n")
-        floods = [cloud.spawn(cloud.network.proxy, "flood1", "ping", "-qf", "-w", "60", live),
-                  cloud.spawn(cloud.network.proxy, "flood2", "ping", "-qf", "-w", "60", dead),
-                  cloud.spawn(cloud.network.hosts["h1"], "flood3", "ping", "-qf", "-w", "60", "10.77.0.1"),
-                  cloud.spawn(cloud.network.hosts["h2"], "flood4", "ping", "-qf", "-w", "60", "10.77.0.1")]
-        try:
-            report = probe(cloud, dead, 1000, "--concurrency", "50")
-            assert report["verdicts"] == {"down_timeout": 1000}, report
-            report = probe(cloud, live, 1000, "--concurrency", "50", "--deadline-ms", "1000")
-            assert report["verdicts"] == {"up": 1000}, report
-        finally:
-            for flood in floods:
-                flood.kill()
+    with Network(2) as network, contextlib.ExitStack() as stack:
+        dead, live = network.address("h1"), network.address("h2")
+        # h1 does not hear what the prober asks, and yet the wire is full of replies, and of packets of its own.
+        network.hosts["h1"].nft("table inet cut { chain input { type filter hook input priority -300; "
+                                "icmp type echo-request drop\n}\n}\n")
+        for source, target in ((network.proxy, live), (network.proxy, dead), (network.hosts["h1"], "10.77.0.1"),
+                               (network.hosts["h2"], "10.77.0.1")):
+            flood = subprocess.Popen([*source.enter(), "ping", "-qf", "-w", "60", target], stdout=subprocess.DEVNULL)
+            stack.callback(flood.wait)
+            stack.callback(flood.kill)
+        report = probe(network, dead, 1000, "--concurrency", "50")
+        assert report["verdicts"] == {"down_timeout": 1000}, report
+        report = probe(network, live, 1000, "--concurrency", "50", "--deadline-ms", "1000")
+        assert report["verdicts"] == {"up": 1000}, report
 
 
 def relocate_once(concurrency, requests):
