@@ -1,0 +1,31 @@
+// A user's policy (fc_policy_vtable) as a driver.
+#ifndef FASTCONTAINER_CAPI_VTABLE_POLICY_H_
+#define FASTCONTAINER_CAPI_VTABLE_POLICY_H_
+
+#include <vector>
+
+#include "capi/include/fastcontainer.h"
+#include "fastcontainer/policy.h"
+
+namespace fastcontainer::capi {
+
+// FC_E_INVALID names what is missing.
+int32_t ReadPolicyVtable(const fc_policy_vtable* in, fc_policy_vtable* out, fc_error* error);
+
+class VtablePolicy final : public Policy {
+ public:
+  VtablePolicy(const fc_policy_vtable& vtable, void* user_data) : vtable_(vtable), user_data_(user_data) {}
+  ~VtablePolicy() override;
+
+  size_t Place(const PlacementRequest& request, const HostTable& hosts,
+               absl::Span<uint32_t> candidates) override;
+
+ private:
+  const fc_policy_vtable vtable_;
+  void* const user_data_;
+  std::vector<fc_str> ids_, zones_;  // string_view's layout is the implementation's own
+};
+
+}  // namespace fastcontainer::capi
+
+#endif  // FASTCONTAINER_CAPI_VTABLE_POLICY_H_
