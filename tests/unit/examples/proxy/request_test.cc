@@ -1,0 +1,156 @@
+#include "examples/proxy/request.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace proxy {
+namespace {
+
+std::string Text(Output* out) {
+  std::string text;
+  for (const uv_buf_t& buffer : out->Buffers()) text.append(buffer.base, buffer.len);
+  out->Clear();
+  return text;
+}
+
+struct Forwarded {
+  int status = 0;
+  std::string wire;
+  Request request;
+};
+
+void Forward(const std::string& block, Forwarded* result) {
+  Head head;
+  result->status = CheckRequest(block, &head);
+  if (result->status == 0) result->status = result->request.Begin(block, head, "192.0.2.1", &result->wire);
+}
+
+TEST(Request, FieldsOfTheConnectionAreNotForwarded) {
+  Forwarded result;
+  Forward(
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Own: 1\r\nConnection: X-Own, keep-alive\r\nKeep-Alive: 5\r\nTE: "
+      "trailers\r\n"
+      "Upgrade: h2c\r\nProxy-Connection: close\r\nTrailer: X\r\nX-Kept: 2\r\n\r\n",
+      &result);
+  EXPECT_EQ(
+      result.wire,
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Kept: 2\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+      "X-Forwarded-Host: a\r\n\r\n");
+}
+
+TEST(Request, WhatTheClientSaysOfItsOriginIsAppendedToOrReplaced) {
+  Forwarded result;
+  Forward(
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.1\r\nX_Forwarded_Proto: https\r\n"
+      "X-Forwarded-Host: evil\r\nForwarded: for=1\r\nProxy: http://evil\r\n\r\n",
+      &result);
+  EXPECT_EQ(
+      result.wire,
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.1, 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+      "X-Forwarded-Host: a\r\n\r\n");
+}
+
+TEST(Request, KeyIsTheHostNameWithoutCasePortAndFinalDot) {
+  Forwarded result;
+  Forward("GET / HTTP/1.1\r\nHost: WWW.Example.Test.:8080\r\n\r\n", &result);
+  EXPECT_EQ(result.request.key(), "www.example.test");
+  Forwarded v6;
+  Forward("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", &v6);
+  EXPECT_EQ(v6.request.key(), "[::1]");
+  Forwarded none;
+  Forward("GET / HTTP/1.0\r\n\r\n", &none);
+  EXPECT_EQ(none.status, 0);
+  EXPECT_EQ(none.request.key(), "");
+}
+
+TEST(Request, AbsoluteTargetWinsOverHost) {
+  Forwarded result;
+  Forward("GET http://b.test:81?q HTTP/1.1\r\nHost: a.test\r\n\r\n", &result);
+  EXPECT_EQ(result.request.key(), "b.test");
+  EXPECT_EQ(result.wire.substr(0, 43), "GET /?q HTTP/1.1\r\nHost: b.test:81\r\nX-Forwar");
+  Forwarded options;
+  Forward("OPTIONS http://b.test HTTP/1.1\r\nHost: a.test\r\n\r\n", &options);
+  EXPECT_TRUE(options.wire.starts_with("OPTIONS * HTTP/1.1\r\n"));
+}
+
+TEST(Request, OtherTargetsAreRefused) {
+  for (const char* line : {"GET ftp://a/ HTTP/1.1", "GET a HTTP/1.1", "GET * HTTP/1.1",
+                           "GET http:/// HTTP/1.1", "GET http://u:p@a/ HTTP/1.1"}) {
+    Forwarded result;
+    Forward(std::string(line) + "\r\nHost: a\r\n\r\n", &result);
+    EXPECT_EQ(result.status, 400) << line;
+  }
+  Forwarded tunnel;
+  Forward("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", &tunnel);
+  EXPECT_EQ(tunnel.status, 501);
+}
+
+TEST(Request, ChunkedBodyIsFramedAnew) {
+  Forwarded result;
+  Forward("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", &result);
+  EXPECT_TRUE(result.wire.ends_with("Transfer-Encoding: chunked\r\n\r\n"));
+  const std::string body = "3;x=y\r\nabc\r\n00a\r\n0123456789\r\n0\r\nX-Trailer: 1\r\n\r\nGET";
+  Output out;
+  std::string wire;
+  std::string held;
+  Progress progress = Progress::kMore;
+  for (const char c : body) {
+    held.push_back(c);
+    std::string_view rest = held;
+    progress = result.request.Feed(&rest, &out);
+    wire += Text(&out);
+    held = std::string(rest);
+    if (progress != Progress::kMore) break;
+  }
+  EXPECT_EQ(progress, Progress::kDone);
+  EXPECT_TRUE(result.request.complete());
+  EXPECT_EQ(held, "");
+  EXPECT_EQ(result.request.body_bytes(), 13u);
+  EXPECT_TRUE(wire.starts_with("1\r\na\r\n") || wire.starts_with("3\r\nabc\r\n")) << wire;
+  EXPECT_TRUE(wire.ends_with("\r\n0\r\n\r\n"));
+  EXPECT_EQ(wire.find("X-Trailer"), std::string::npos);
+}
+
+TEST(Request, BadChunksAreRefused) {
+  for (const char* body : {"x\r\n", "-1\r\n", "1\r\nabcdef\r\n", "10000000000000000\r\n", "0x1\r\n\r\n"}) {
+    Forwarded result;
+    Forward("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", &result);
+    std::string_view rest = body;
+    Output out;
+    Progress progress = Progress::kMore;
+    while (progress == Progress::kMore) {
+      const size_t before = rest.size();
+      progress = result.request.Feed(&rest, &out);
+      if (rest.size() == before) break;
+    }
+    EXPECT_EQ(progress, Progress::kBad) << body;
+  }
+}
+
+TEST(Request, LengthIsGeneratedAndTheRestIsTheNextRequest) {
+  Forwarded result;
+  Forward("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0003\r\n\r\n", &result);
+  EXPECT_TRUE(result.wire.ends_with("\r\nContent-Length: 3\r\n\r\n"));
+  std::string_view rest = "abcGET /";
+  Output out;
+  EXPECT_EQ(result.request.Feed(&rest, &out), Progress::kDone);
+  EXPECT_EQ(rest, "GET /");
+  EXPECT_EQ(Text(&out), "abc");
+}
+
+TEST(Request, IdempotenceFollowsTheMethod) {
+  for (const char* method : {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}) {
+    Forwarded result;
+    Forward(std::string(method) + " / HTTP/1.1\r\nHost: a\r\n\r\n", &result);
+    EXPECT_TRUE(result.request.idempotent()) << method;
+  }
+  for (const char* method : {"POST", "PATCH", "get", "LOCK"}) {
+    Forwarded result;
+    Forward(std::string(method) + " / HTTP/1.1\r\nHost: a\r\n\r\n", &result);
+    EXPECT_FALSE(result.request.idempotent()) << method;
+  }
+}
+
+}  // namespace
+}  // namespace proxy

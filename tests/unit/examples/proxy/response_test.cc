@@ -1,0 +1,133 @@
+#include "examples/proxy/response.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace proxy {
+namespace {
+
+struct Result {
+  Progress progress = Progress::kMore;
+  std::string text;
+  Response response;
+};
+
+std::string Text(Output* out) {
+  std::string text;
+  for (const uv_buf_t& buffer : out->Buffers()) text.append(buffer.base, buffer.len);
+  out->Clear();
+  return text;
+}
+
+// In parts of `step` bytes.
+void Feed(const std::string& bytes, const ResponseTo& to, size_t step, Result* result) {
+  Output out;
+  result->response.Begin(to);
+  for (size_t at = 0; at < bytes.size() && result->progress == Progress::kMore; at += step) {
+    const std::string part = bytes.substr(at, step);
+    result->progress = result->response.Feed(part, &out);
+    result->text += Text(&out);
+  }
+}
+
+TEST(Response, IsTheSameHoweverTheBytesCome) {
+  const std::string bytes =
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+      "HTTP/1.1 200 Fine\r\nServer: s\r\nContent-Length: 5\r\nConnection: keep-alive, X-Own\r\nX-Own: "
+      "1\r\n\r\nhello";
+  for (size_t step = 1; step <= bytes.size(); ++step) {
+    Result result;
+    Feed(bytes, {}, step, &result);
+    EXPECT_EQ(result.progress, Progress::kDone) << step;
+    EXPECT_EQ(result.text, "HTTP/1.1 200 Fine\r\nServer: s\r\nContent-Length: 5\r\n\r\nhello") << step;
+    EXPECT_TRUE(result.response.client_persistent());
+    EXPECT_TRUE(result.response.upstream_persistent());
+  }
+}
+
+TEST(Response, ChunksReachTheClientWhole) {
+  const std::string bytes =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a\r\nhello\r\n1\r\n!\r\n0\r\nT: v\r\n\r\n";
+  Result result;
+  Feed(bytes, {}, bytes.size(), &result);
+  EXPECT_EQ(result.progress, Progress::kDone);
+  EXPECT_EQ(result.text,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n");
+  EXPECT_EQ(result.response.body_bytes(), 6u);
+}
+
+TEST(Response, OldClientGetsNoChunksAndTheEndOfTheConnection) {
+  const std::string bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+  Result result;
+  Feed(bytes, {false, 0, true}, 7, &result);
+  EXPECT_EQ(result.progress, Progress::kDone);
+  EXPECT_EQ(result.text, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello");
+  EXPECT_FALSE(result.response.client_persistent());
+  EXPECT_TRUE(result.response.upstream_persistent());
+}
+
+TEST(Response, OldClientThatAskedKeepsItsConnectionWhereTheLengthIsKnown) {
+  const std::string bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
+  Result result;
+  Feed(bytes, {false, 0, true}, bytes.size(), &result);
+  EXPECT_EQ(result.text, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx");
+  EXPECT_TRUE(result.response.client_persistent());
+}
+
+TEST(Response, BodyUntilTheEndBecomesChunks) {
+  Result result;
+  Feed("HTTP/1.1 200 OK\r\n\r\nhello", {}, 1000, &result);
+  EXPECT_EQ(result.progress, Progress::kMore);
+  Output out;
+  EXPECT_EQ(result.response.End(&out), Progress::kDone);
+  EXPECT_EQ(result.text + Text(&out),
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+  EXPECT_FALSE(result.response.upstream_persistent());
+}
+
+TEST(Response, EndWithinTheMessageIsBad) {
+  for (const char* bytes :
+       {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "HTTP/1.1 200"}) {
+    Result result;
+    Feed(bytes, {}, 1000, &result);
+    Output out;
+    EXPECT_EQ(result.response.End(&out), Progress::kBad) << bytes;
+    EXPECT_EQ(result.text.find("0\r\n\r\n"), std::string::npos);
+  }
+}
+
+TEST(Response, SomeHaveNoBodyWhateverTheyDeclare) {
+  Result head;
+  Feed("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", {true, 1, true}, 1000, &head);
+  EXPECT_EQ(head.progress, Progress::kDone);
+  EXPECT_EQ(head.text, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+  Result chunked_head;
+  Feed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", {true, 1, true}, 1000, &chunked_head);
+  EXPECT_EQ(chunked_head.progress, Progress::kDone);
+  Result unchanged;
+  Feed("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", {}, 1000, &unchanged);
+  EXPECT_EQ(unchanged.progress, Progress::kDone);
+  Result empty;
+  Feed("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", {}, 1000, &empty);
+  EXPECT_EQ(empty.text, "HTTP/1.1 204 No Content\r\n\r\n");
+}
+
+TEST(Response, BytesThatNobodyAskedForEndTheConnection) {
+  Result result;
+  Feed("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n\r\n", {}, 1000, &result);
+  EXPECT_EQ(result.progress, Progress::kDone);
+  EXPECT_FALSE(result.response.upstream_persistent());
+  EXPECT_TRUE(result.text.ends_with("\r\n\r\nx"));
+}
+
+TEST(Response, UpgradeThatWasNotAskedForIsBad) {
+  Result result;
+  Feed("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", {}, 1000, &result);
+  EXPECT_EQ(result.progress, Progress::kBad);
+  EXPECT_FALSE(result.response.begun());
+}
+
+}  // namespace
+}  // namespace proxy
