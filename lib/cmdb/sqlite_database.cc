@@ -1,6 +1,5 @@
 #include "lib/cmdb/sqlite_database.h"
 
-#include <errno.h>
 #include <sqlite3.h>
 #include <time.h>
 
@@ -248,13 +247,11 @@ TxnResult SqliteDatabase::Commit(TxnResult result) {
     result.outcome = TxnOutcome::kOk;
     return result;
   }
-  // The frame that commits is the last one written: where the kernel refused to write it, or the lock was not
-  // had, it is not in the log. After any other error, of fsync for instance, it may be, and another process
-  // would recover it.
-  const int error = sqlite3_system_errno(db_);
-  const int primary = code & 0xff;
-  const bool refused = primary == SQLITE_FULL || primary == SQLITE_BUSY ||
-                       (code == SQLITE_IOERR_WRITE && (error == ENOSPC || error == EFBIG || error == EDQUOT));
+  // The frame that commits is the last one written, so where a write failed, or the lock was not had, the log
+  // has no whole one. After any other error, of fsync for instance, it may have one, which another process
+  // would recover.
+  const bool refused =
+      code == SQLITE_IOERR_WRITE || (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_BUSY;
   TxnResult failed;
   failed.outcome = refused ? TxnOutcome::kUnavailable : TxnOutcome::kUnknown;
   failed.error = std::string(Error(code).message());

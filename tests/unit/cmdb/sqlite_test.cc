@@ -187,8 +187,8 @@ TEST_F(SqliteTest, ATransactionThatNeverBeganIsNeverApplied) {
 TEST_F(SqliteTest, ALockedFileDelaysAReadAndDoesNotBlockTheLoop) {
   const std::unique_ptr<Cmdb> cmdb = Open();
   TxnNow(*reactor_, *cmdb, {}, {Put("/a", "1")});
-  // An exclusive lock on a byte range of the shared memory is what a recovering process holds: every reader
-  // must wait (the WAL-index format, "WAL_RECOVER_LOCK" and the read marks).
+  // What a process does that recovers the log: the header in the shared memory is not valid, and the locks of
+  // the writer (byte 120) and of the recovery (byte 122) are held. See "WAL-mode File Format", section 2.
   const std::string shared = path_ + "-shm";
   int ready[2];
   ASSERT_EQ(pipe2(ready, O_CLOEXEC), 0);
@@ -199,8 +199,10 @@ TEST_F(SqliteTest, ALockedFileDelaysAReadAndDoesNotBlockTheLoop) {
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
     lock.l_start = 120;
-    lock.l_len = 8;
-    const char answer = fcntl(fd, F_SETLK, &lock) == 0 ? 'y' : 'n';
+    lock.l_len = 3;
+    const char nothing[96] = {};
+    const bool held = fcntl(fd, F_SETLK, &lock) == 0 && pwrite(fd, nothing, sizeof(nothing), 0) > 0;
+    const char answer = held ? 'y' : 'n';
     if (write(ready[1], &answer, 1) != 1) _exit(1);
     pause();
     _exit(0);
