@@ -113,7 +113,7 @@ TEST_F(ProbeCApi, NewerProgramsOptionsAreRefusedOnlyIfTheyAreSet) {
 }
 
 TEST_F(ProbeCApi, WithoutPermissionTheErrorSaysWhatToSet) {
-  AllowPing(false);
+  ForbidPing();
   const WithoutCapability raw(CAP_NET_RAW);
   fc_error error = FC_ERROR_INIT;
   fc_prober* prober = prober_;

@@ -41,7 +41,7 @@ TEST_F(IcmpSocketTest, PingSocketIsUsedWhereItsGroupIsAllowedEvenWithoutAnyCapab
 }
 
 TEST_F(IcmpSocketTest, RawSocketIsUsedWherePingSocketsAreForbidden) {
-  AllowPing(false);
+  ForbidPing();
   IcmpProber prober;
   ASSERT_EQ(prober.Open(), 0) << prober.problem();
   EXPECT_EQ(prober.mechanism(), IcmpMechanism::kRaw);
@@ -51,7 +51,7 @@ TEST_F(IcmpSocketTest, RawSocketIsUsedWherePingSocketsAreForbidden) {
 }
 
 TEST_F(IcmpSocketTest, WithNeitherTheProblemNamesTheSysctl) {
-  AllowPing(false);
+  ForbidPing();
   const WithoutCapability raw(CAP_NET_RAW);
   IcmpProber prober;
   EXPECT_EQ(prober.Open(), EPERM);
@@ -67,7 +67,7 @@ TEST_F(IcmpSocketTest, WithNeitherTheProblemNamesTheSysctl) {
 }
 
 TEST_F(IcmpSocketTest, RawSocketIsNotWokenByRepliesToOthers) {
-  AllowPing(false);
+  ForbidPing();
   IcmpSocket socket;
   ASSERT_EQ(socket.Open(), 0);
   uint8_t foreign[kEchoLength];
@@ -84,7 +84,7 @@ TEST_F(IcmpSocketTest, RawSocketIsNotWokenByRepliesToOthers) {
 }
 
 TEST_F(IcmpSocketTest, RawSocketLearnsOfUnreachableHostsToo) {
-  AllowPing(false);
+  ForbidPing();
   IgnoreEchoes(true);
   Run("nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }; "
       "add rule inet t c icmp type echo-request reject with icmp type host-unreachable'");

@@ -76,18 +76,15 @@ class NetNamespace : public testing::Test {
       WriteFile("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1");
       WriteFile("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1");
     }
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ifreq request{};
-    strcpy(request.ifr_name, "lo");
-    request.ifr_flags = IFF_UP | IFF_RUNNING;
-    ASSERT_EQ(ioctl(fd, SIOCSIFFLAGS, &request), 0);
-    close(fd);
-    AllowPing(true);
+    BringLoopbackUp();
+    // A group beyond one's own cannot be named in a user namespace that has mapped no other.
+    ASSERT_TRUE(WriteFile("/proc/sys/net/ipv4/ping_group_range", "0 0"));
   }
 
-  static void AllowPing(bool allow) {
-    // Both ends are groups of the user namespace: the test may have mapped none but its own.
-    ASSERT_TRUE(WriteFile("/proc/sys/net/ipv4/ping_group_range", allow ? "0 0" : "1 0"));
+  // Goes to another namespace, since a new one allows nobody a ping socket.
+  static void ForbidPing() {
+    ASSERT_EQ(unshare(CLONE_NEWNET), 0);
+    BringLoopbackUp();
   }
   // Hosts stay silent, yet RawIcmp sees what they are asked.
   static void IgnoreEchoes(bool ignore) {
@@ -95,6 +92,16 @@ class NetNamespace : public testing::Test {
   }
   // Runs a program of iproute2 or nftables.
   static void Run(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
+
+ private:
+  static void BringLoopbackUp() {
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ifreq request{};
+    strcpy(request.ifr_name, "lo");
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    ASSERT_EQ(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+    close(fd);
+  }
 };
 
 // Sees the ICMP packets that arrive in the namespace, and forges others.

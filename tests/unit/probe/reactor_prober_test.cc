@@ -94,7 +94,7 @@ TEST_F(ReactorProberTest, VerdictKnownAtOnceIsStillDeliveredLater) {
 }
 
 TEST_F(ReactorProberTest, WithoutPermissionEveryProbeIsALocalFault) {
-  AllowPing(false);
+  ForbidPing();
   const WithoutCapability raw(CAP_NET_RAW);
   std::string problem;
   const std::unique_ptr<Prober> prober = *OpenProber(*reactor_, &problem);
