@@ -243,7 +243,7 @@ void Container::Tick() {
   const uint32_t expired = leases_.Expire(now, state_ == State::kRevoking, &tickets);
   context_.stats.leases_expired += expired;
   if (tickets != 0) quiet_since_ = now;
-  if (expired != 0) DivideSlots(nullptr);
+  if (expired != 0) DivideSlots();
   CheckIdle();
   ArmTick();
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/dispatcher/context.h"
 #include "lib/dispatcher/leases.h"
@@ -113,9 +114,10 @@ class Container {
   Message Answer(MessageType type, const Waiter& waiter) const;
   void SendWait(const Waiter& waiter);
   void GrantWaiters();
-  void Grant(Waiters::iterator waiter);
+  void Grant(const std::vector<Waiters::iterator>& waiters);
   void SendGrant(Lease* lease, uint64_t request_id);
-  void DivideSlots(const PeerId* answered);
+  void DivideSlots();
+  void PushShares();
   void SendRevoke(const Address& to, uint64_t instance);
   void RevokeAll();
   void MoveWaiters(uint64_t epoch, const std::string& host, bool only_newer_than);

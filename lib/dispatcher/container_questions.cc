@@ -1,7 +1,9 @@
 // What routers ask of a container, and what they are answered.
 #include <xxhash.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "lib/dispatcher/container.h"
@@ -43,7 +45,7 @@ void Container::Acquire(const Address& from, const PeerId& peer, const Message& 
   if (context_.draining) return RefuseWaiters(MessageType::kFull, "this host is draining", kDrainRetry);
   if (state_ == State::kRevoking && known && cause_ == Cause::kIdle) TakeStopBack();
   if (state_ == State::kRunning && known) {
-    if (!asks.suspect) return Grant(waiter);
+    if (!asks.suspect) return Grant({waiter});
     SendWait(asks);
     return LookAfter();
   }
@@ -75,8 +77,9 @@ void Container::Renew(const Address& from, const PeerId& peer, const Message& qu
   lease->last_report = question.request_id;
   if (!repeated) context_.stats.busy_ns += question.busy_ns;
   if (had_tickets || tickets) quiet_since_ = now;
-  DivideSlots(&peer);
+  leases_.Divide(spec_.concurrency);
   SendGrant(lease, question.request_id);
+  PushShares();
   ArmTick();
 }
 
@@ -97,7 +100,7 @@ void Container::Release(const PeerId& peer, const Message& question) {
     leases_.Erase(peer);
   }
   if (state_ == State::kRevoking) return StopWhenQuiet();
-  DivideSlots(nullptr);
+  DivideSlots();
   ArmTick();
 }
 
@@ -113,29 +116,33 @@ void Container::SendWait(const Waiter& waiter) {
 
 void Container::GrantWaiters() {
   bool look = false;
-  for (auto it = waiters_.begin(); it != waiters_.end();) {
-    const auto waiter = it++;
+  std::vector<Waiters::iterator> granted;
+  for (auto waiter = waiters_.begin(); waiter != waiters_.end(); ++waiter) {
     if (waiter->second.epoch > epoch_) continue;
-    if (waiter->second.suspect)
-      look = true;
-    else
-      Grant(waiter);
+    look = look || waiter->second.suspect;
+    if (!waiter->second.suspect) granted.push_back(waiter);
   }
+  Grant(granted);
   if (look) LookAfter();
 }
 
-void Container::Grant(Waiters::iterator waiter) {
-  const Waiter asks = waiter->second;
-  const PeerId peer = waiter->first;
-  waiters_.erase(waiter);
+void Container::Grant(const std::vector<Waiters::iterator>& waiters) {
+  if (waiters.empty()) return;
   const Nanos now = context_.reactor.Now();
   quiet_since_ = now;
-  // A question counts no tickets of a lease that the router has already; its RENEWs do.
-  const Lease* const held = leases_.Find(peer);
-  const uint32_t open = std::max(asks.open, held == nullptr ? 0 : held->open);
-  leases_.Put(peer, asks.from, open, asks.waiting, now + context_.options.lease);
-  DivideSlots(&peer);
-  SendGrant(leases_.Find(peer), asks.request_id);
+  for (const Waiters::iterator& waiter : waiters) {
+    const auto& [peer, asks] = *waiter;
+    // A question counts no tickets of a lease that the router has already; its RENEWs do.
+    const Lease* const held = leases_.Find(peer);
+    const uint32_t open = std::max(asks.open, held == nullptr ? 0 : held->open);
+    leases_.Put(peer, asks.from, open, asks.waiting, now + context_.options.lease);
+  }
+  leases_.Divide(spec_.concurrency);
+  for (const Waiters::iterator& waiter : waiters) {
+    SendGrant(leases_.Find(waiter->first), waiter->second.request_id);
+    waiters_.erase(waiter);
+  }
+  PushShares();
   ArmTick();
 }
 
@@ -154,13 +161,16 @@ void Container::SendGrant(Lease* lease, uint64_t request_id) {
   context_.channel->Send(lease->from, answer);
 }
 
-// Whoever is being answered learns its share by that; the others are told if theirs changed much.
-void Container::DivideSlots(const PeerId* answered) {
+void Container::DivideSlots() {
   if (state_ != State::kRunning) return;
   leases_.Divide(spec_.concurrency);
+  PushShares();
+}
+
+// Whoever was just answered knows its share; the others are told if theirs changed much.
+void Container::PushShares() {
   const Nanos now = context_.reactor.Now();
   for (auto& [peer, lease] : leases_.map()) {
-    if (answered != nullptr && peer == *answered) continue;
     // Not to a router that has been silent: it takes a grant for a lease from its receipt.
     if (lease.expires - now < context_.options.lease / 2) continue;
     if (Leases::ChangedMuch(lease)) SendGrant(&lease, 0);

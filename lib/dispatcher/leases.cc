@@ -53,6 +53,7 @@ uint64_t Leases::waiting() const {
 }
 
 void Leases::Divide(uint32_t concurrency) {
+  if (leases_.empty()) return;
   struct Share {
     Lease* lease;
     uint64_t remainder;
