@@ -1,0 +1,119 @@
+#include "lib/runtime/cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "lib/runtime/proc.h"
+#include "lib/runtime/state_folder.h"
+
+namespace fastcontainer {
+namespace {
+
+std::vector<std::string> Children(const std::string& path) {
+  std::vector<std::string> children;
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(path.c_str()), closedir);
+  if (folder == nullptr) return children;
+  while (const dirent* entry = readdir(folder.get()))
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+      children.push_back(absl::StrCat(path, "/", entry->d_name));
+  return children;
+}
+
+bool WriteTo(const std::string& path, std::string_view text) {
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return fd.valid() && write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+// This process's own cgroup, as a folder; nothing if cgroup v2 is not mounted, or only a part of it without
+// us.
+std::optional<std::string> OwnCgroup() {
+  std::string own;
+  const std::string memberships = ReadSmallFile("/proc/self/cgroup").value_or("");
+  for (const absl::string_view line : absl::StrSplit(memberships, '\n'))
+    if (absl::StartsWith(line, "0::")) own = std::string(line.substr(3));
+  if (own.empty()) return std::nullopt;
+  const std::string mounts = ReadSmallFile("/proc/self/mountinfo").value_or("");
+  for (const absl::string_view line : absl::StrSplit(mounts, '\n')) {
+    // 36 35 0:26 <root> <mount point> <options> ... - cgroup2 <source> <options>
+    if (!absl::StrContains(line, " - cgroup2 ")) continue;
+    const std::vector<absl::string_view> fields = absl::StrSplit(line, ' ');
+    if (fields.size() < 5) continue;
+    absl::string_view below = own;
+    if (fields[3] != "/" && !absl::ConsumePrefix(&below, fields[3])) continue;
+    return absl::StrCat(fields[4], below == "/" ? absl::string_view() : below);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool CgroupPopulated(const std::string& path) {
+  return absl::StrContains(ReadSmallFile(path + "/cgroup.events").value_or(""), "populated 1");
+}
+
+std::vector<pid_t> CgroupProcesses(const std::string& path) {
+  std::vector<pid_t> pids;
+  const std::string text = ReadSmallFile(path + "/cgroup.procs").value_or("");
+  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    pid_t pid = 0;
+    // 0 stands for a process outside of this pid namespace.
+    if (absl::SimpleAtoi(line, &pid) && pid > 0) pids.push_back(pid);
+  }
+  return pids;
+}
+
+void KillCgroup(const std::string& path) {
+  if (WriteTo(path + "/cgroup.kill", "1")) return;
+  // Before Linux 5.14. A process that is forked meanwhile is found by the caller's next round.
+  for (const pid_t pid : CgroupProcesses(path)) kill(pid, SIGKILL);
+  for (const std::string& child : Children(path)) KillCgroup(child);
+}
+
+void RemoveCgroup(const std::string& path) {
+  for (const std::string& child : Children(path)) RemoveCgroup(child);
+  rmdir(path.c_str());
+}
+
+absl::StatusOr<CgroupRoot> CgroupRoot::Open(const std::string& path, const std::string& name) {
+  std::string root = path;
+  if (root.empty()) {
+    const std::optional<std::string> own = OwnCgroup();
+    if (!own) return absl::NotFoundError("cgroup v2 is not mounted");
+    root = absl::StrCat(*own, "/", name);
+  }
+  if (mkdir(root.c_str(), 0755) != 0 && errno != EEXIST)
+    return absl::PermissionDeniedError(absl::StrCat("cannot make ", root, ": ", std::strerror(errno)));
+  if (access((root + "/cgroup.procs").c_str(), W_OK) != 0 || access(root.c_str(), W_OK) != 0)
+    return absl::PermissionDeniedError(absl::StrCat(root, " is not a writable cgroup of version 2"));
+  return CgroupRoot(root);
+}
+
+std::string CgroupRoot::PathFor(std::string_view instance) const {
+  // The prefix keeps ids like "cgroup.procs" apart from the kernel's own files.
+  return absl::StrCat(path_, "/i-", FileNameFor(instance));
+}
+
+absl::StatusOr<UniqueFd> CgroupRoot::Make(std::string_view instance) const {
+  const std::string path = PathFor(instance);
+  if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
+    return absl::PermissionDeniedError(absl::StrCat("cannot make ", path, ": ", std::strerror(errno)));
+  UniqueFd procs(open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+  if (procs.valid()) return procs;
+  const int error = errno;
+  rmdir(path.c_str());
+  return absl::PermissionDeniedError(absl::StrCat("cannot use ", path, ": ", std::strerror(error)));
+}
+
+}  // namespace fastcontainer

@@ -1,0 +1,38 @@
+// One program started as the leader of a session of its own.
+#ifndef FASTCONTAINER_LIB_RUNTIME_SPAWN_H_
+#define FASTCONTAINER_LIB_RUNTIME_SPAWN_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lib/runtime/unique_fd.h"
+
+namespace fastcontainer {
+
+struct SpawnRequest {
+  std::vector<std::string> programs;   // paths, tried in order (see ProgramPaths)
+  std::vector<std::string> arguments;  // argv
+  std::vector<std::string> environment;
+  std::string directory;  // "": this process's
+  int output = -1;        // becomes stdout and stderr; stdin is /dev/null
+  int cgroup_procs = -1;  // written to by the child before it becomes the program; -1: none
+};
+
+struct SpawnedProcess {
+  pid_t pid = 0;
+  UniqueFd pidfd;          // made with the process: it can name no other one
+  bool in_cgroup = false;  // false: cgroup_procs was -1 or the kernel refused
+};
+
+// Returns when the program runs (execve has succeeded) or has failed; nothing of a failed one is left. The
+// program gets no descriptor but 0, 1, 2, no blocked or ignored signal. Errors: NotFound (no such program, or
+// its interpreter), InvalidArgument (not executable, no such directory, arguments too long),
+// ResourceExhausted (no process or memory to be had), Internal.
+absl::StatusOr<SpawnedProcess> Spawn(const SpawnRequest& request);
+
+}  // namespace fastcontainer
+
+#endif  // FASTCONTAINER_LIB_RUNTIME_SPAWN_H_
