@@ -14,6 +14,9 @@ constexpr Nanos kRecheckLast = 15 * kSecond;
 constexpr Nanos kDispatcherFresh = 50 * kMillisecond;
 // A dispatcher's deadline is stretched by its own slowest answers, never beyond this.
 constexpr Nanos kServiceDeadlineMost = 1 * kSecond;
+// A timer that runs so much late tells of a loop that stood still.
+constexpr Nanos kStall = 5 * kMillisecond;
+constexpr int kMostEchoes = 12;
 
 }  // namespace
 
@@ -135,9 +138,21 @@ void Hosts::AskDispatcher(HostState& host) {
   check.evidence.dispatcher = DispatcherEvidence::kPending;
   check.echo = next_echo_++;
   SendEcho(host);
-  check.service_timer = reactor_.At(check.service_deadline, [this, &host] {
-    host.check->service_timer = 0;
-    host.check->evidence.dispatcher = DispatcherEvidence::kSilent;
+  ArmService(host);
+}
+
+void Hosts::ArmService(HostState& host) {
+  host.check->service_timer = reactor_.At(host.check->service_deadline, [this, &host] {
+    HostCheck& check = *host.check;
+    check.service_timer = 0;
+    const Nanos now = reactor_.Now();
+    if (now - check.service_deadline > kStall && check.echo_tries < kMostEchoes) {
+      // This loop itself stood still: the answer may lie unread, or the question unsent. It trusts itself less.
+      check.service_deadline = now + options_.service_deadline;
+      if (check.echo_timer == 0) SendEcho(host);
+      return ArmService(host);
+    }
+    check.evidence.dispatcher = DispatcherEvidence::kSilent;
     Reconsider(host);
   });
 }

@@ -134,6 +134,7 @@ class Hosts {
   void OnProbe(HostState& host, const ProbeResult& result);
   void AskDispatcher(HostState& host);
   void SendEcho(HostState& host);
+  void ArmService(HostState& host);
   void Reconsider(HostState& host);
   void Conclude(HostState& host, HostVerdict verdict);
   void EndCheck(HostState& host);

@@ -62,9 +62,13 @@ class OpenLoop(Load):
                                  "--host", f"{site}.test", *(["--keep-alive"] if keep_alive else []),
                                  *(["--log", log] if log else []), URL + path])
 
+    @staticmethod
+    def summary(out):
+        return json.loads(out.splitlines()[-1]) if out else {}
+
     def check(self):
         out, err = self.output()
-        summary = json.loads(out.splitlines()[-1]) if out else {}
+        summary = self.summary(out)
         assert self.process.returncode == 0, f"openloop: {err}{summary}"
         return summary
 

@@ -1,0 +1,21 @@
+"""Runs a Google Benchmark program, its benchmarks interleaved at random, and gives medians."""
+import json
+import os
+import statistics
+import subprocess
+
+BIN = os.environ["FASTCONTAINER_BIN"]
+
+
+def medians(program, repetitions=9):
+    """{benchmark: {"real_time": ns, counter: value, ...}}, each a median over the repetitions."""
+    out = subprocess.run([f"{BIN}/{program}", "--benchmark_format=json", f"--benchmark_repetitions={repetitions}",
+                          "--benchmark_min_time=0.3", "--benchmark_enable_random_interleaving=true"],
+                         check=True, stdout=subprocess.PIPE, text=True).stdout
+    runs = {}
+    for run in json.loads(out)["benchmarks"]:
+        if run["run_type"] == "iteration":
+            runs.setdefault(run["name"].split("/")[0], []).append(run)
+    return {name: {key: statistics.median(run[key] for run in found)
+                   for key, value in found[0].items() if isinstance(value, (int, float))}
+            for name, found in runs.items()}

@@ -1,0 +1,16 @@
+"""One line of the benchmarks' table."""
+import dataclasses
+
+
+@dataclasses.dataclass
+class Row:
+    benchmark: str
+    name: str
+    figure: float
+    unit: str
+    floor: float = 0.0   # 0: there is none
+    against: str = ""    # what the floor is
+
+    @property
+    def ratio(self):
+        return self.figure / self.floor if self.floor else 0.0

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Builds the release preset and runs the benchmarks (all, or those named: probe route relocation proxy); prints one table and
+# exits 1 if a goal of goals.json is missed. FASTCONTAINER_BIN names programs that are built already.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+export PYTHONDONTWRITEBYTECODE=1
+if [ -z "${FASTCONTAINER_BIN:-}" ]; then
+  cmake/install-packages.sh
+  cmake --preset release > /dev/null
+  cmake --build --preset release -j "$(nproc)" | tail -n 1
+  export FASTCONTAINER_BIN="$PWD/build/release/bin"
+fi
+exec /usr/bin/python3 benchmarks/run.py "$@"
