@@ -56,10 +56,16 @@ static double seconds(void) {
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static void print_stat(void* user_data, const fc_stat* stat) {
+  (void)user_data;
+  if (stat->value != 0) fprintf(stderr, "%s{%s} %g\n", as_c(stat->name), as_c(stat->labels), stat->value);
+}
+
 void run_until(fc_engine* engine, const int* counter, int target) {
   const double give_up = seconds() + 20;
   while (*counter < target) {
     struct pollfd ready = {fc_engine_fd(engine), POLLIN, 0};
+    if (seconds() >= give_up) fc_engine_stats(engine, print_stat, NULL);
     CHECK(seconds() < give_up);
     CHECK(poll(&ready, 1, 1000) >= 0);
     CHECK(fc_engine_process(engine, 0) >= 0);
