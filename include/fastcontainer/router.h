@@ -122,7 +122,9 @@ struct RouterOptions {
   Nanos guard = 20 * kMillisecond;
   Nanos stream_guard = 1 * kSecond;
   Nanos service_deadline = 100 * kMillisecond;
-  uint64_t seed = 1;  // of `op` ids and jitter
+  Nanos overload_hold = 10 * kSecond;  // a host must be overloaded for so long before a container leaves it
+  Nanos overload_move_every = 5 * kSecond;  // and then one leaves at a time
+  uint64_t seed = 1;                        // of `op` ids and jitter
 };
 
 struct RouterStats {

@@ -184,6 +184,7 @@ void Router::Core::SendLease(const Lease& lease, MessageType type) {
 
 void Router::Core::Renew() {
   renew_timer_ = 0;
+  LeaveOverloaded(reactor_.Now());
   std::vector<Lease*> still;
   for (Lease* lease : active_) {
     const bool used = std::exchange(lease->used, false);

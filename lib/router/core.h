@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "lib/router/directory.h"
 #include "lib/router/hosts.h"
@@ -118,6 +118,12 @@ struct Container {
   RouteReason moved = RouteReason::kLease;  // kRelocated or kPlaced until the grant that follows it
   Nanos probe = 0, swap = 0, start = 0;
 };
+
+// Sets of containers are walked in the order of their names: a simulation's seed reproduces its run.
+struct ByName {
+  bool operator()(const Container* a, const Container* b) const { return a->id < b->id; }
+};
+using ContainerSet = absl::btree_set<Container*, ByName>;
 
 struct TicketSlot {
   uint32_t generation = 1;
@@ -257,6 +263,9 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void WitnessAnswered(bool up);
   void RunHostHook(HookPoint point, const HostState& host);
 
+  // overload.cc
+  void LeaveOverloaded(Nanos now);
+
   void Log(LogLevel level, std::string_view message);
   bool InUse(const HostState& host) const { return host.used_by > 0; }
 
@@ -277,12 +286,12 @@ class Router::Core final : public HostObserver, public Directory::Observer {
 
   absl::flat_hash_map<std::string, Container*> keys_;
   absl::flat_hash_map<std::string, std::unique_ptr<Container>> containers_;
-  absl::flat_hash_map<const HostState*, absl::flat_hash_set<Container*>> on_host_;
+  absl::flat_hash_map<const HostState*, ContainerSet> on_host_;
   absl::flat_hash_map<RouteOp, std::unique_ptr<Waiter>> waiters_;
-  std::vector<Waiter*> resolving_;           // their key is being looked up
-  absl::flat_hash_set<Container*> loading_;  // their records are being read
-  absl::flat_hash_set<Container*> relocating_;
-  absl::flat_hash_set<Container*> asking_;
+  std::vector<Waiter*> resolving_;  // their key is being looked up
+  ContainerSet loading_;            // their records are being read
+  ContainerSet relocating_;
+  ContainerSet asking_;
   absl::flat_hash_map<RouteOp, Reactor::TimerId> placing_;  // Place() that waits for records
   RouteOp next_op_ = 1;
   uint64_t next_request_ = 1;

@@ -54,6 +54,8 @@ struct HostState {
   Nanos service_down_since = 0;  // the latest verdict
   LoadReport load;
   Nanos load_at = -1;
+  Nanos overloaded_since = -1;  // -1: it is not
+  Nanos next_move = 0;          // when a container may leave it for its load
   float rtt_ms = 0;
   float response_ms = 0;
   float error_rate = 0;
