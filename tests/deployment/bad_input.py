@@ -112,10 +112,11 @@ def test_bad_datagrams_get_silence():
         cloud.site("one")
         assert cloud.request("one.test").status == 200
         program = ("import os,socket; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(0.5)\n"
-                   "for i in range(2000): s.sendto(os.urandom(i % 1400), ('%s', 7070))\n"
+                   "for i in range(2000): s.sendto(os.urandom(i % 1400), ('ADDRESS', 7070))\n"
                    "try: print(s.recv(2000))\nexcept TimeoutError: print('silence')\n")
         for host in cloud.network.hosts:
-            answer = cloud.network.proxy.run("/usr/bin/python3", "-c", program % cloud.network.address(host)).stdout
+            answer = cloud.network.proxy.run("/usr/bin/python3", "-c",
+                                              program.replace("ADDRESS", cloud.network.address(host))).stdout
             assert answer == "silence\n", answer
         assert cloud.request("one.test").status == 200
         assert len(cloud.starts("one")) == 1
