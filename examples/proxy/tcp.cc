@@ -1,5 +1,8 @@
 #include "examples/proxy/tcp.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <utility>
 
 namespace proxy {
@@ -115,6 +118,13 @@ void Tcp::AfterWrite(uv_write_t* request, int status) {
 void Tcp::Break() {
   broken_ = true;
   StartReading();
+}
+
+void Tcp::AcknowledgeNow() {
+  uv_os_fd_t descriptor = -1;
+  const int on = 1;
+  if (uv_fileno(reinterpret_cast<uv_handle_t*>(&handle_), &descriptor) != 0) return;
+  setsockopt(descriptor, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
 void Tcp::Shutdown() {

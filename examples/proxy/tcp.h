@@ -37,6 +37,8 @@ class Tcp {
   void Write(std::string_view data);
   // Bytes that the kernel has not taken yet.
   size_t queued() const { return sending_.size() + waiting_.size(); }
+  // Of what has been received, without the usual delay.
+  void AcknowledgeNow();
   // No more writes; OnEnd() comes when the other side closes, too.
   void Shutdown();
 
