@@ -1,0 +1,69 @@
+// What must hold after every step, and what must hold when all is quiet (docs/protocol.md, "Invariants").
+#ifndef FASTCONTAINER_TESTS_SIM_INVARIANTS_H_
+#define FASTCONTAINER_TESTS_SIM_INVARIANTS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "lib/cmdb/memory.h"
+#include "tests/sim/client.h"
+#include "tests/sim/world.h"
+
+namespace fastcontainer::sim {
+
+class Invariants {
+ public:
+  struct Budget {
+    double rate = 0, burst = 0;
+  };
+
+  Invariants(World& world, MemoryStore& store) : world_(world), store_(store) {}
+
+  // After each event: looks at what was written.
+  void Step() {
+    if (store_.revision() != seen_) ReadChanges();
+  }
+  void OnTicket(const std::string& router, const Request& request, const Ticket& ticket);
+  void OnStart(const std::string& host, const StartRequest& request, bool reads_fail);
+  void OnExecuted(const std::string& host, const Request& request, const StartRequest& by);
+  void OnFinished(const Request& request);
+  void Violation(const std::string& what);
+  // I8: relocations because of verdicts by this router must keep to it.
+  void SetBudget(const std::string& router, Budget budget) { budgets_[router] = budget; }
+
+  // The committed placement of a container; null: none.
+  struct Committed {
+    uint64_t epoch = 0;
+    std::string host, op, reason;
+    Nanos at = 0;
+  };
+  const Committed* Current(const std::string& container) const;
+  // How often a container was moved from one host to another.
+  uint64_t relocations() const { return relocations_; }
+  const std::vector<std::string>& violations() const { return violations_; }
+
+ private:
+  using Epoch = std::tuple<std::string, uint32_t, uint64_t>;  // container, replica, epoch
+  void ReadChanges();
+  void OnPlacement(const std::string& container, const Placement& placement);
+  void CheckBudget(const std::string& router);
+
+  World& world_;
+  MemoryStore& store_;
+  uint64_t seen_ = 0;
+  std::map<Epoch, Committed> committed_;
+  std::map<std::string, Committed> current_;
+  std::map<std::pair<std::string, std::string>, uint64_t> ticket_epochs_;  // router, container
+  std::map<std::pair<std::string, std::string>, uint64_t> start_epochs_;   // host, container
+  std::map<std::string, Budget> budgets_;
+  std::map<std::string, std::vector<Nanos>> relocated_by_;
+  uint64_t relocations_ = 0;
+  std::vector<std::string> violations_;
+};
+
+}  // namespace fastcontainer::sim
+
+#endif  // FASTCONTAINER_TESTS_SIM_INVARIANTS_H_
