@@ -305,7 +305,9 @@ void Router::Core::EndRelocation(Container& c, bool won, const RouteError& error
     Complete(std::move(done));
   }
   if (won || error.code == RouteCode::kConflict) return Pump(c);
-  if (r->place_op == 0) FailAll(c, error);
+  if (r->place_op != 0) return;
+  c.rounds = 0;  // those who waited have their answer; who comes next is to hear the cause as well
+  FailAll(c, error);
 }
 
 bool Router::Core::PlaceNow(Container& c, const std::string& wanted, const std::string& why, RouteOp op,
