@@ -1,7 +1,7 @@
 /* A warm route costs no system call and no allocation: the kernel kills a child that makes one. */
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -46,13 +46,28 @@ static void route_and_end(fc_engine* engine) {
   if (fc_ticket_end(engine, ticket.id, &outcome) != FC_OK) syscall(SYS_exit, 4);
 }
 
-/* Runs `body` where the kernel permits read, write and exit only. */
+/* The kernel's strict mode would forbid to read the time stamp counter too, hence a filter. */
+static int forbid_all_but_exit(void) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  };
+  struct sock_fprog program;
+  program.len = sizeof(code) / sizeof(code[0]);
+  program.filter = code;
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+/* Runs `body` where the kernel permits to exit and nothing else. */
 static int in_a_cell(void (*body)(fc_engine*), fc_engine* engine) {
   int status = -1;
   const pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0) != 0) _exit(77);
+    if (forbid_all_but_exit() != 0) _exit(77);
     body(engine);
     syscall(SYS_exit, 0);
   }
@@ -73,7 +88,8 @@ static void route_many(fc_engine* engine) {
 
 int main(void) {
   fake_runtime runtime = {0};
-  fc_engine* engine;
+  fc_engine_options options;
+  fc_engine* engine = NULL;
   fc_dispatcher* dispatcher;
   route_result first;
   int status, i, before;
@@ -83,7 +99,9 @@ int main(void) {
     printf("the clock needs a system call here, or there is no seccomp\n");
     return 77;
   }
-  engine = make_engine("memory:");
+  init_options(&options, "memory:");
+  options.freshness_ns = 20000000000u; /* a loaded machine must not make the host stale in between */
+  CHECK_INT(FC_OK, fc_engine_create(&engine, &options, NULL));
   put_container(engine, "site");
   dispatcher = make_dispatcher(engine, &runtime, "h1", "127.0.0.1");
   CHECK_INT(FC_OK, route_and_wait(engine, "site.test", &first));

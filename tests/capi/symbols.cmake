@@ -1,0 +1,10 @@
+# The names that a shared library exports are those of a recorded list, no more and no fewer.
+execute_process(COMMAND "${NM}" -D --defined-only "${LIBRARY}" OUTPUT_VARIABLE listing COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[TDBRVWi] [A-Za-z0-9_]+(@@[A-Za-z0-9_.]+)?" found "${listing}")
+list(TRANSFORM found REPLACE "^. " "")
+list(SORT found)
+string(REPLACE ";" "\n" found "${found}\n")
+file(READ "${EXPECTED}" expected)
+if(NOT found STREQUAL expected)
+  message(FATAL_ERROR "${LIBRARY} exports:\n${found}\nand not, as recorded in ${EXPECTED}:\n${expected}")
+endif()
