@@ -13,6 +13,9 @@ namespace {
 constexpr size_t kMostCandidates = 8;
 constexpr size_t kProbedAtOnce = 3;
 constexpr int kMostRounds = 3;
+// A candidate that the policy ranks higher has this time to answer before one that has answered is taken:
+// else whoever answers first gets every container, which is no policy at all.
+constexpr Nanos kBetterAnswers = 3 * kMillisecond;
 constexpr Nanos kSwapDeadline = 2 * kSecond;
 constexpr Nanos kRetryAfter = 1 * kSecond;
 
@@ -163,6 +166,7 @@ void Router::Core::Choose(Container& c) {
   const Nanos now = reactor_.Now();
   size_t checking = 0;
   size_t silent = 0;
+  Nanos patience = 0;  // until then a better candidate may still answer
   for (HostState* host : r.candidates) {
     if (std::find(r.vetoed.begin(), r.vetoed.end(), host) != r.vetoed.end()) {
       ++silent;
@@ -171,6 +175,14 @@ void Router::Core::Choose(Container& c) {
     // Only a host that has answered since this relocation began, or just before, is written.
     if (!host->down && !host->service_down &&
         (hosts_.Fresh(*host, now) || host->last_alive >= r.began || serving_ == host)) {
+      if (patience > now) {
+        if (r.timer == 0)
+          r.timer = reactor_.At(patience, [this, &c] {
+            c.relocation->timer = 0;
+            Choose(c);
+          });
+        return;
+      }
       if (!RunHook(r.from != nullptr ? HookPoint::kBeforeRelocate : HookPoint::kBeforePlace, c, *host, r.from,
                    c.epoch + 1, r.reason)) {
         ++stats_.vetoes;
@@ -188,6 +200,7 @@ void Router::Core::Choose(Container& c) {
       ++checking;
       hosts_.Check(*host, ProbeOf(c), /*ask_dispatcher=*/false);
       if (c.relocation.get() != &r || r.chosen != nullptr) return;
+      if (host->check != nullptr) patience = std::max(patience, host->check->started + kBetterAnswers);
     }
   }
   if (silent < r.candidates.size()) return;  // verdicts are on their way

@@ -267,6 +267,7 @@ void Cloud::HealAndCheck() {
   network_.Heal();
   for (size_t i = 0; i < machines_.size(); ++i) {
     machines_[i]->faults = Machine::Faults();
+    machines_[i]->load.overloaded = false;
     ThawMachine(i);
     if (hosts_[i]->dispatcher == nullptr) StartDispatcher(i);
   }

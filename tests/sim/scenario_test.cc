@@ -46,6 +46,15 @@ TEST(Scenario, FirstRequestsPlaceStartAndShareOneCopy) {
   ExpectHolds(cloud);
 }
 
+TEST(Scenario, ContainersSpreadOverHostsThatNobodyHasAskedYet) {
+  Cloud cloud(Wide());
+  cloud.Warm();
+  ExpectNoneFailed(cloud);
+  for (size_t i = 0; i < cloud.machines(); ++i) EXPECT_LE(cloud.machine(i).instances().size(), 12u);
+  EXPECT_EQ(cloud.invariants().relocations(), 0u) << Notes(cloud);
+  ExpectHolds(cloud);
+}
+
 TEST(Scenario, HostDiesUnderLoadAndNoIdempotentRequestFails) {
   Cloud cloud(CloudOptions{});
   cloud.Warm();
