@@ -240,7 +240,8 @@ int main(int argc, char** argv) {
   if (code == FC_OK) {
     Serve(&daemon, config, signals);
   } else {
-    fprintf(stderr, "fc-dispatcher: %s: %s\n", fc_code_name(code), error.message);
+    const std::string subject = code == FC_E_CMDB ? config.cmdb : fc_code_name(code);
+    fprintf(stderr, "fc-dispatcher: %s: %s\n", subject.c_str(), error.message);
     daemon.status = code == FC_E_INVALID ? 2 : 1;
   }
   fc_dispatcher_destroy(daemon.dispatcher);

@@ -74,7 +74,7 @@ def test_bad_database_is_refused_and_left_alone():
         config = {**cloud.dispatcher_config("h1"), "cmdb": url}
         refused(cloud, 1, ["corrupt.db"], f"{BIN}/fc-dispatcher", "--config", cloud.write_config("c.json", config))
         config = {**cloud.proxy_config(), "cmdb": url}
-        refused(cloud, 1, ["corrupt.db"], f"{BIN}/fc-proxy", "--config", cloud.write_config("p.json", config))
+        refused(cloud, 1, ["not a database"], f"{BIN}/fc-proxy", "--config", cloud.write_config("p.json", config))
         refused(cloud, 3, ["corrupt.db"], f"{BIN}/fcctl", "--cmdb", url, "ps")
         refused(cloud, 3, ["/absent/"], f"{BIN}/fcctl", "--cmdb", "sqlite:/absent/cmdb.db", "ps")
         with open(cloud.path("corrupt.db"), "rb") as file:

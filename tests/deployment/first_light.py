@@ -32,7 +32,6 @@ def under_load(cut, check=check_one_move, rounds=("ab", "openloop")):
             cut(cloud, before[0])
             load.check()
             check(cloud, before, starts)
-        return
 
 
 def the_paper(concurrency):
@@ -107,7 +106,8 @@ def check_fresh_start_there(cloud, before, starts):
 
 
 def test_sigkill_of_the_container_alone():
-    under_load(lambda cloud, host: cloud.kill(host, ("containers",)), check_fresh_start_there)
+    for kind in ("ab", "openloop"):
+        under_load(lambda cloud, host: cloud.kill(host, ("containers",)), check_fresh_start_there, rounds=(kind,))
 
 
 def check_nothing_happened(cloud, before, starts):

@@ -152,8 +152,6 @@ def test_R08_a_false_alarm_is_harmless_in_the_profile_of_the_paper():
 
 
 def test_R09_load_is_never_taken_for_death():
-    # All hosts share this machine's processors, so that only half of R09 can be shown here: no alarm. Where new starts go, and that
-    # the busiest containers move, is shown with reports of one's own making in tests/sim.
     with Cloud() as cloud:
         cloud.site("one")
         warm(cloud, "one")
@@ -167,6 +165,27 @@ def test_R09_load_is_never_taken_for_death():
                 hog.kill()
         assert cloud.placement("one") == before, cloud.placement("one")
         assert len(cloud.starts("one")) == 1
+
+
+def test_R09_an_overloaded_host_is_avoided_and_then_left():
+    with Cloud() as cloud:
+        for name in ("busy", "idle"):
+            cloud.site(name)
+            warm(cloud, name)
+        host, _ = cloud.placement("busy")
+        cloud.fcctl("place", "idle", host)
+        warm(cloud, "idle")
+        load = OpenLoop(cloud, "busy", rate=50, seconds=25)
+        cloud.set_pressure(host, 95)
+        wait_until(lambda: cloud.placement("busy")[0] != host, "its busiest container has moved", 22)
+        names = [f"new-{i}" for i in range(5)]
+        for name in names:
+            cloud.site(name)
+            warm(cloud, name)
+        load.check()
+        assert all(cloud.placement(name)[0] != host for name in names), [cloud.placement(name) for name in names]
+        assert cloud.placement("idle")[0] == host, "what is idle need not move"
+        assert "is down" not in cloud.read("proxy.err"), "load was taken for death"
 
 
 def test_R10_a_slow_start_holds_up_nobody_else():
