@@ -58,8 +58,8 @@ class Runtime {
   // nothing of it is left. Errors: InvalidArgument (the spec cannot be run), NotFound (the command does not
   // exist), Aborted (it died before it was ready; the message has the exit status and the end of its output),
   // DeadlineExceeded (not ready in spec.ready_timeout; it was killed), Cancelled (Stop was called),
-  // ResourceExhausted (also: the address is in use), AlreadyExists (there is such an instance), Unavailable (the
-  // runtime's state cannot be written; nothing was started).
+  // ResourceExhausted (also: the address is in use), AlreadyExists (there is such an instance), Unavailable
+  // (the runtime's state cannot be written; nothing was started).
   virtual void Start(const StartRequest& request, StartCallback callback) = 0;
   // Stops an instance, also one whose Start is in progress: graceful signal, `grace` later a kill of
   // everything it started. The callback runs when nothing of it is left. NotFound if there is no such
