@@ -71,7 +71,6 @@ cleanup() {
     done
     ip netns del "$name" 2>/dev/null || true
   done
-  wait 2>/dev/null || true
   [ -z "${work:-}" ] || rm -rf "$work"
 }
 
@@ -79,11 +78,10 @@ cleanup() {
 loopback_containers() {
   local address=$1 environment
   for environment in /proc/[0-9]*/environ; do
-    if tr '\0' '\n' < "$environment" 2>/dev/null | grep -qx "RUN=$work/run" &&
-       tr '\0' '\n' < "$environment" 2>/dev/null | grep -q "^ADDRESS=$address"; then
+    if grep -qzx "RUN=$work/run" "$environment" && grep -qz "^ADDRESS=$address" "$environment"; then
       environment="${environment#/proc/}"
       echo "${environment%/environ}"
-    fi
+    fi 2>/dev/null
   done
 }
 
@@ -100,9 +98,20 @@ add_namespace() {  # NAME PORT ADDRESS
 }
 
 inside() {  # NAME COMMAND...: `ip netns exec` would hide the cgroups
-  local name=$1
+  local enter=(nsenter --net="/run/netns/$1")
+  [ "$mode" = namespaces ] || enter=()
   shift
-  if [ "$mode" = loopback ]; then "$@"; else nsenter --net="/run/netns/$name" "$@"; fi
+  "${enter[@]}" "$@"
+}
+
+spawn() {  # LOG NAME COMMAND...: sets `spawned` to the program's own process
+  local log=$1 enter=(nsenter --net="/run/netns/$2")
+  [ "$mode" = namespaces ] || enter=()
+  shift 2
+  "${enter[@]}" "$@" > "$work/$log.out" 2> "$work/$log.log" &
+  spawned=$!
+  disown
+  pids+=("$spawned")
 }
 
 make_network() {
@@ -154,13 +163,11 @@ start_all() {
   fcctl apply "$work/records.json" > /dev/null
   for host in "${hosts[@]}"; do
     mkdir -p "$work/state-$host"
-    inside "${space[$host]}" "$bin/fc-dispatcher" --config "$work/$host.json" > "$work/$host.out" 2> "$work/$host.log" &
-    daemon[$host]=$!
-    pids+=($!)
+    spawn "$host" "${space[$host]}" "$bin/fc-dispatcher" --config "$work/$host.json"
+    daemon[$host]=$spawned
   done
   for host in "${hosts[@]}"; do wait_for "$host" grep -q '^ready' "$work/$host.out"; done
-  inside "$proxy" "$bin/fc-proxy" --config "$work/proxy.json" > "$work/proxy.out" 2> "$work/proxy.log" &
-  pids+=($!)
+  spawn proxy "$proxy" "$bin/fc-proxy" --config "$work/proxy.json"
   wait_for proxy inside "$proxy" curl -sf -o /dev/null http://127.0.0.1:8089/healthz
 }
 
@@ -200,11 +207,9 @@ NFT
 show_load() {
   local second requests failures mean max half=$((seconds / 2)) host=$first
   printf '%6s %9s %9s %10s %10s   %s\n' second requests failures "mean ms" "max ms" container
-  inside "$proxy" "$bin/openloop" --live --rate "$rate" --seconds "$seconds" --host example.test \
-    http://127.0.0.1:8088/ > "$work/load" &
-  pids+=($!)
-  local load=$!
-  tail -n +1 -s 0.05 -f --pid="$load" "$work/load" | while read -r second requests failures mean max; do
+  spawn load "$proxy" "$bin/openloop" --live --rate "$rate" --seconds "$seconds" --host example.test \
+    http://127.0.0.1:8088/
+  tail -n +1 -s 0.05 -f --pid="$spawned" "$work/load.out" | while read -r second requests failures mean max; do
     [[ "$second" =~ ^[0-9]+$ ]] || continue
     host="$(where)"
     printf '%6s %9s %9s %10s %10s   on %s (%s)\n' "$second" "$requests" "$failures" "$mean" "$max" "$host" "${address[$host]}"
@@ -215,11 +220,10 @@ show_load() {
         echo 'everything on it is stopped') ----"
     fi
   done
-  wait "$load" || true
 }
 
 summary() {
-  python3 - "$work/load" "$work/requests.log" "$first" <<'PYTHON'
+  python3 - "$work/load.out" "$work/requests.log" "$first" <<'PYTHON'
 import json, sys
 total = json.loads(open(sys.argv[1]).read().splitlines()[-1])
 lines = [json.loads(line) for line in open(sys.argv[2]) if line.startswith("{")]
