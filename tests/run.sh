@@ -13,6 +13,9 @@ for argument in "$@"; do
   esac
 done
 
+# Where ccache is used, two clones share what they compile.
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
+
 jobs="$(nproc)"
 summary="$(mktemp)"
 trap 'rm -f "$summary"' EXIT
