@@ -200,7 +200,8 @@ void Downstream::Abort() { CloseNow(true); }
 
 void Downstream::UpdateReading() {
   const bool full = phase_ == Phase::kBody ? !exchange_.wants_body() : held_.size() > kMaxHeld;
-  if (full && phase_ != Phase::kLinger) {
+  // Of a broken connection only reading tells.
+  if (full && phase_ != Phase::kLinger && !broken()) {
     StopReading();
   } else {
     StartReading();

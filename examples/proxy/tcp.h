@@ -30,6 +30,8 @@ class Tcp {
   void StartReading();
   void StopReading();
   bool reading() const { return reading_; }
+  // Writing has failed; OnEnd() comes when all that was received has been read.
+  bool broken() const { return broken_; }
   bool closing() const { return closing_; }
 
   // Takes all of it. An error shows itself later, through OnEnd().
