@@ -196,8 +196,8 @@ void Hosts::Conclude(HostState& host, HostVerdict verdict) {
   EndCheck(host);
   switch (verdict) {
     case HostVerdict::kUp:
-      if (announced) return;
-      ++verdict_up;
+      // Told again: who began to wait for this host after the first time hears it now.
+      if (!announced) ++verdict_up;
       SetDown(host, false);
       observer_.OnHostUp(host);
       return;
