@@ -81,6 +81,7 @@ void DispatcherCore::WriteHostRecord() {
       [this](absl::StatusOr<Host> host) {
         if (!host.ok()) return Serve(host.status());
         incarnation_ = host->incarnation;
+        context_.ports.Prefer(incarnation_);
         const absl::StatusOr<Address> address = Address::Parse(host->address);
         if (!address.ok()) return Serve(address.status());
         if (!context_.options.address) context_.address = address->WithPort(0);

@@ -30,10 +30,12 @@ bool Ports::Available(uint16_t port, const std::string& container, Nanos now) {
 
 absl::StatusOr<uint16_t> Ports::Allocate(const std::string& container, Nanos now) {
   uint32_t asked = 0;
-  for (uint32_t tried = 0; tried < count_ && asked < kMaxAsked; ++tried) {
+  const uint32_t rounds = incarnation_ ? 2 : 1;
+  for (uint32_t tried = 0; tried < rounds * count_ && asked < kMaxAsked; ++tried) {
     const uint16_t port = static_cast<uint16_t>(first_ + next_);
     next_ = (next_ + 1) % count_;
-    if (!Available(port, container, now)) continue;
+    const bool preferred = !incarnation_ || ((port ^ *incarnation_) & 1) == 0;
+    if ((tried < count_ && !preferred) || !Available(port, container, now)) continue;
     ++asked;
     if (!is_free_(port)) continue;
     used_[port] = Use{container, kForever};

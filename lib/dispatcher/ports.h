@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -21,6 +22,10 @@ class Ports {
   // A port of the range; the search goes round, so that a port rests as long as it can. ResourceExhausted if
   // all are taken.
   absl::StatusOr<uint16_t> Allocate(const std::string& container, Nanos now);
+  // From now on Allocate prefers one half of the range, the other one than the incarnations before and after
+  // this one: routers may still hold leases that an earlier incarnation granted and that nobody here knows
+  // of.
+  void Prefer(uint64_t incarnation) { incarnation_ = incarnation; }
   // A given port, of the range or not. ResourceExhausted names who has it.
   absl::Status Take(uint16_t port, const std::string& container, Nanos now);
   // The container is gone; leases could name the port until `named_until` (0: it was never told to anybody).
@@ -39,6 +44,7 @@ class Ports {
   const uint16_t first_;
   const uint32_t count_;
   uint32_t next_;
+  std::optional<uint64_t> incarnation_;
   std::function<bool(uint16_t)> is_free_;
   absl::flat_hash_map<uint16_t, Use> used_;
 };
