@@ -20,6 +20,7 @@ constexpr Nanos kBudgetRetry = 100 * kMillisecond;
 constexpr Nanos kFullRetry = 1 * kSecond;
 // A revoked lease is told again at this interval until the router has answered or the lease has expired.
 constexpr Nanos kRevokeAgain = 250 * kMillisecond;
+constexpr uint32_t kPortTries = 3;
 constexpr Nanos kStopAgain = 1 * kSecond;
 // A grant may be that late on its way to the router, which counts from its receipt.
 constexpr Nanos kLeaseMargin = 1 * kSecond;
@@ -166,6 +167,7 @@ void Container::OnStarted(const absl::Status& status) {
   const Nanos now = context_.reactor.Now();
   ready_at_ = now;
   quiet_since_ = now;
+  port_tries_ = 0;
   start_time_.Add(now - started_at_);
   context_.start_time.Add(now - started_at_);
   SetState(State::kRunning);
@@ -181,6 +183,9 @@ void Container::StartFailed(const absl::Status& status) {
   ++context_.stats.start_failures;
   last_failure_ = std::string(status.message());
   context_.Log(LogLevel::kWarning, absl::StrCat(name_, " did not start: ", last_failure_));
+  // Somebody took the port between the choice and the start: another one is tried before anyone is told.
+  if (full && spec_.port == 0 && ++port_tries_ < kPortTries && !waiters_.empty()) return Gone();
+  port_tries_ = 0;
   if (!full) RaiseBackoff(false);
   std::vector<Waiters::value_type> newer;  // they wait for a reading, not for this start
   for (auto it = waiters_.begin(); it != waiters_.end();) {
@@ -344,7 +349,7 @@ void Container::OnStopped(const absl::Status& status) {
 }
 
 void Container::Gone() {
-  context_.ports.Release(address_.port, named_until_ == 0 ? 0 : named_until_ + kLeaseMargin);
+  context_.ports.Release(address_.port, name_, named_until_ == 0 ? 0 : named_until_ + kLeaseMargin);
   if (spec_known_) context_.committed_memory -= spec_.limits.memory;
   spec_known_ = false;
   provisional_ = false;

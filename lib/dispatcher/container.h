@@ -160,6 +160,7 @@ class Container {
 
   StartTime start_time_;
   uint32_t failures_ = 0;  // in a row
+  uint32_t port_tries_ = 0;
   Nanos retry_at_ = 0;
   std::string last_failure_;
 

@@ -84,7 +84,6 @@ void Container::Renew(const Address& from, const PeerId& peer, const Message& qu
 }
 
 void Container::Release(const PeerId& peer, const Message& question) {
-  waiters_.erase(peer);
   Lease* const lease = leases_.Find(peer);
   if (lease == nullptr || question.instance != instance_hash_) return;
   const Nanos now = context_.reactor.Now();

@@ -53,9 +53,9 @@ absl::Status Ports::Take(uint16_t port, const std::string& container, Nanos now)
   return absl::OkStatus();
 }
 
-void Ports::Release(uint16_t port, Nanos named_until) {
+void Ports::Release(uint16_t port, const std::string& container, Nanos named_until) {
   const auto found = used_.find(port);
-  if (found == used_.end()) return;
+  if (found == used_.end() || found->second.container != container) return;
   if (named_until == 0)
     used_.erase(found);
   else

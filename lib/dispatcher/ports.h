@@ -30,7 +30,7 @@ class Ports {
   absl::Status Take(uint16_t port, const std::string& container, Nanos now);
   // The container is gone; leases could name the port until `named_until` (0: it was never told to anybody).
   // The same container may have it again at once: such a lease is not wrong.
-  void Release(uint16_t port, Nanos named_until);
+  void Release(uint16_t port, const std::string& container, Nanos named_until);
   // How many ports are in use or rest.
   size_t size() const { return used_.size(); }
 

@@ -69,6 +69,27 @@ TEST_F(DispatcherTest, NothingIsAnsweredBeforeTheDispatcherIsReady) {
   EXPECT_TRUE(r1.got.empty());
 }
 
+TEST_F(DispatcherTest, AnswersThatNobodyAskedForAreIgnored) {
+  Begin();
+  for (const MessageType type :
+       {MessageType::kEchoOk, MessageType::kGrant, MessageType::kWait, MessageType::kMoved,
+        MessageType::kFull, MessageType::kFailed, MessageType::kRevoke})
+    r1.Ask(type, "site", 1);
+  r1.Ask(MessageType::kRelease, "site", 1);
+  Settle();
+  EXPECT_TRUE(r1.got.empty());
+}
+
+TEST_F(DispatcherTest, AReplayedQuestionIsNotAnswered) {
+  Begin();
+  r1.Ask(MessageType::kEcho, "", 0);
+  const FakeDatagrams::Datagram kept = net.sent.front();
+  Settle();
+  net.Give(kept);
+  Settle();
+  EXPECT_EQ(r1.Count(MessageType::kEchoOk), 1u);
+}
+
 TEST_F(DispatcherTest, TheFirstQuestionStartsAndEverybodyWhoWaitsIsGranted) {
   Begin();
   PutSpec("site", R"("concurrency":10)");
@@ -263,6 +284,24 @@ TEST_F(DispatcherTest, AFailedStartIsToldToAllAndBacksOff) {
   Advance(runtime.start_time);
   r1.Last(MessageType::kGrant);
   EXPECT_NE(runtime.starts[0].address.port, runtime.starts[1].address.port);
+}
+
+TEST_F(DispatcherTest, APortThatWasTakenMeanwhileIsReplacedBeforeAnybodyIsRefused) {
+  Begin();
+  PutSpec("site");
+  Place("site", "h1", 1);
+  runtime.next_start = absl::ResourceExhaustedError("address in use");
+  r1.Acquire("site", 1);
+  Advance(runtime.start_time);
+  runtime.next_start = absl::OkStatus();
+  Advance(2 * runtime.start_time);
+  r1.Last(MessageType::kGrant);
+  EXPECT_EQ(r1.Count(MessageType::kFull), 0u);
+  runtime.Exit(runtime.Of("site"), "x");
+  runtime.next_start = absl::ResourceExhaustedError("address in use");
+  r1.Acquire("site", 1);
+  Advance(3 * runtime.start_time);
+  EXPECT_EQ(r1.Last(MessageType::kFull).reason, "address in use");
 }
 
 TEST_F(DispatcherTest, TheBackoffEndsAtThirtySeconds) {
