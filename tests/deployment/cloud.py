@@ -120,8 +120,8 @@ class Cloud:
         return self.path(name)
 
     def dispatcher_config(self, host):
-        return {"host": host, "cmdb": self.cmdb, "address": self.network.address(host), "state_directory": self.path("state", host),
-                "cluster_key_file": self.path("cluster.key"), **self.dispatcher_options}
+        return {"host": host, "cmdb": self.cmdb, "address": self.network.address(host),
+                "state_directory": self.path("state", host), "cluster_key_file": self.path("cluster.key"), **self.dispatcher_options}
 
     def set_pressure(self, host, percent):
         """What the host reads as its pressure on processors: all hosts share this machine's, which says nothing of any one."""

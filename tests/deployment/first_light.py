@@ -1,7 +1,8 @@
 """The paper's run, and every other way to lose a host: not one failed request."""
+import os
 import signal
 
-from cloud import Cloud
+from cloud import BIN, Cloud, wait_until
 from load import Ab, OpenLoop, REQUESTS, Wrk, when_half_way
 
 PAPER_REQUESTS = 100_000
@@ -140,3 +141,31 @@ def test_sigterm_leaves_the_containers_and_the_next_dispatcher_adopts_them():
         cloud.start_dispatcher(host)
 
     under_load(restart, check_nothing_happened, rounds=("openloop",))
+
+
+def test_embed_on_one_machine():
+    with Cloud(hosts=1, start=False) as cloud:
+        os.makedirs(cloud.path("state", "local"))
+        cloud.site("one")
+        # One machine and no key: a dispatcher on loopback, configured by flags.
+        cloud.spawn(cloud.network.proxy, "local", f"{BIN}/fc-dispatcher", "--host", "local", "--cmdb", cloud.cmdb,
+                    "--address", "127.0.0.1", "--state", cloud.path("state", "local"))
+        wait_until(lambda: "ready" in cloud.read("local.out"), "the dispatcher is ready")
+        found = cloud.network.proxy.run(f"{BIN}/embed", cloud.cmdb, "one.test").stdout
+        assert "200 OK" in found and "hello, world!" in found, found
+        assert cloud.network.proxy.run(f"{BIN}/embed", cloud.cmdb, "unknown.test", check=False).returncode == 1
+        assert len(cloud.starts("one")) == 1
+
+
+def test_both_roles_in_one_process():
+    with Cloud(hosts=1, start=False) as cloud:
+        os.makedirs(cloud.path("state", "local"))
+        cloud.site("one")
+        config = cloud.proxy_config()
+        del config["cluster_key_file"]
+        config["dispatcher"] = {"host": "local", "address": "127.0.0.1", "state_directory": cloud.path("state", "local")}
+        cloud.proxy = cloud.spawn(cloud.network.proxy, "proxy", f"{BIN}/fc-proxy", "--with-dispatcher", "--config",
+                                  cloud.write_config("proxy.json", config))
+        wait_until(cloud.healthy, "the proxy is healthy")
+        Ab(cloud, "one", requests=1000).check()
+        assert len(cloud.starts("one")) == 1
