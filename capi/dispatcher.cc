@@ -43,16 +43,16 @@ int32_t ReadPort(uint32_t port, const char* name, uint16_t* out, fc_error* error
   return FC_OK;
 }
 
-int32_t ReadRuntime(fc_engine* engine, const fc_dispatcher_options& in, DispatcherHostOptions* out,
-                    fc_error* error) {
+int32_t ReadRuntime(fc_engine* engine, const fc_dispatcher_options& in,
+                    const std::shared_ptr<const bool>& taken, DispatcherHostOptions* out, fc_error* error) {
   if (in.runtime_vtable != nullptr) {
     if (in.runtime.length > 0)
       return Fail(error, FC_E_INVALID, "fc_dispatcher_options: runtime or runtime_vtable, not both");
     fc_runtime_vtable vtable{};
     if (const int32_t code = ReadRuntimeVtable(in.runtime_vtable, &vtable, error); code != FC_OK) return code;
-    out->runtime = [engine, vtable,
+    out->runtime = [engine, vtable, taken,
                     user_data = in.runtime_user_data](Reactor&) -> absl::StatusOr<std::unique_ptr<Runtime>> {
-      return std::make_unique<VtableRuntime>(engine->ops, vtable, user_data);
+      return std::make_unique<VtableRuntime>(engine->ops, vtable, user_data, taken);
     };
     return FC_OK;
   }
@@ -62,7 +62,8 @@ int32_t ReadRuntime(fc_engine* engine, const fc_dispatcher_options& in, Dispatch
       absl::StrCat("fc_dispatcher_options.runtime: \"", Copy(in.runtime), "\"; accepted is \"process\""));
 }
 
-int32_t ReadDispatcherOptions(fc_engine* engine, const fc_dispatcher_options& in, DispatcherHostOptions* out,
+int32_t ReadDispatcherOptions(fc_engine* engine, const fc_dispatcher_options& in,
+                              const std::shared_ptr<const bool>& taken, DispatcherHostOptions* out,
                               fc_error* error) {
   out->host = Copy(in.host);
   out->address = Copy(in.address);
@@ -77,7 +78,7 @@ int32_t ReadDispatcherOptions(fc_engine* engine, const fc_dispatcher_options& in
   if (code == FC_OK) code = ReadPort(in.port_first, "port_first", &out->port_first, error);
   if (code == FC_OK) code = ReadPort(in.port_last, "port_last", &out->port_last, error);
   if (code == FC_OK) code = ReadLabels(in.labels_json, &out->labels, error);
-  if (code == FC_OK) code = ReadRuntime(engine, in, out, error);
+  if (code == FC_OK) code = ReadRuntime(engine, in, taken, out, error);
   return code;
 }
 
@@ -131,7 +132,8 @@ int32_t CreateDispatcher(fc_dispatcher** out, fc_engine* engine, const fc_dispat
   if (const int32_t code = ReadStruct(options, "fc_dispatcher_options", &in, error); code != FC_OK)
     return code;
   DispatcherHostOptions made;
-  if (const int32_t code = ReadDispatcherOptions(engine, in, &made, error); code != FC_OK) return code;
+  const auto taken = std::make_shared<bool>(false);
+  if (const int32_t code = ReadDispatcherOptions(engine, in, taken, &made, error); code != FC_OK) return code;
   auto handle = std::make_unique<fc_dispatcher>();
   handle->engine = engine;
   absl::StatusOr<DispatcherHost*> host =
@@ -142,6 +144,7 @@ int32_t CreateDispatcher(fc_dispatcher** out, fc_engine* engine, const fc_dispat
     });
     return Fail(error, host.status());
   }
+  *taken = true;
   handle->host = *host;
   *out = handle.release();
   return FC_OK;

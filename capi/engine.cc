@@ -75,15 +75,18 @@ int32_t ReadVtables(const fc_engine_options& in, UserParts* out, fc_error* error
   return code;
 }
 
-void GiveParts(const fc_engine_options& in, const UserParts& parts, VtableOps& ops, EngineOptions* out) {
+// `taken` becomes true when the user's objects are the engine's.
+void GiveParts(const fc_engine_options& in, const UserParts& parts, const std::shared_ptr<const bool>& taken,
+               VtableOps& ops, EngineOptions* out) {
   if (in.cmdb != nullptr) {
-    out->cmdb = [vtable = parts.cmdb, user_data = in.cmdb_user_data, &ops](Reactor& reactor) {
+    out->cmdb = [vtable = parts.cmdb, user_data = in.cmdb_user_data, taken, &ops](Reactor& reactor) {
       ops.SetReactor(&reactor);
-      return std::make_unique<VtableCmdb>(reactor, ops, vtable, user_data);
+      return std::make_unique<VtableCmdb>(reactor, ops, vtable, user_data, taken);
     };
   }
-  if (in.policy != nullptr) out->policy = std::make_unique<VtablePolicy>(parts.policy, in.policy_user_data);
-  if (in.hooks != nullptr) out->hook = MakeHook(parts.hooks, in.hooks_user_data);
+  if (in.policy != nullptr)
+    out->policy = std::make_unique<VtablePolicy>(parts.policy, in.policy_user_data, taken);
+  if (in.hooks != nullptr) out->hook = MakeHook(parts.hooks, in.hooks_user_data, taken);
   if (in.log != nullptr) {
     out->log = [log = in.log, user_data = in.log_user_data](LogLevel level, std::string_view component,
                                                             std::string_view message) {
@@ -160,11 +163,13 @@ int32_t CreateEngine(fc_engine** out, const fc_engine_options* options, fc_error
   made.cluster_key_file = Copy(in.cluster_key_file);
   made.bind_address = Copy(in.bind_address);
   auto handle = std::make_unique<fc_engine>();
-  GiveParts(in, parts, handle->ops, &made);
+  const auto taken = std::make_shared<bool>(false);
+  GiveParts(in, parts, taken, handle->ops, &made);
   absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Create(std::move(made));
   if (!engine.ok()) return Fail(error, engine.status());
   handle->engine = *std::move(engine);
   handle->ops.SetReactor(&handle->engine->reactor());
+  *taken = true;
   *out = handle.release();
   return FC_OK;
 }

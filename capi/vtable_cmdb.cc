@@ -133,7 +133,6 @@ int32_t ReadCmdbVtable(const fc_cmdb_vtable* in, fc_cmdb_vtable* out, fc_error* 
 
 VtableCmdb::~VtableCmdb() {
   for (auto& [id, pending] : std::exchange(pending_, {})) Withdraw(pending);
-  if (vtable_.destroy != nullptr) vtable_.destroy(user_data_);
 }
 
 void VtableCmdb::Drop(OpId id) {
@@ -145,7 +144,7 @@ void VtableCmdb::Drop(OpId id) {
 
 void VtableCmdb::Withdraw(Pending& pending) {
   if (pending.timer != 0) reactor_.CancelTimer(pending.timer);
-  if (ops_.Remove(pending.op) == VtableOps::Removed::kAtVtable) vtable_.cancel(user_data_, pending.op);
+  if (ops_.Remove(pending.op) == VtableOps::Removed::kAtVtable) vtable_.cancel(user_.data(), pending.op);
 }
 
 bool VtableCmdb::Cancel(OpId id) {
@@ -166,7 +165,7 @@ Cmdb::OpId VtableCmdb::Get(std::string_view key, ReadMode mode, GetCallback call
       });
   pending_[id].op = op;
   ops_.Submit(op, [this, op, key = std::string(key), mode] {
-    return vtable_.get(user_data_, op, ToC(key), mode == ReadMode::kLinearizable ? 1 : 0);
+    return vtable_.get(user_.data(), op, ToC(key), mode == ReadMode::kLinearizable ? 1 : 0);
   });
   return id;
 }
@@ -180,7 +179,7 @@ Cmdb::OpId VtableCmdb::List(std::string_view prefix, std::string_view after, uin
   });
   pending_[id].op = op;
   ops_.Submit(op, [this, op, prefix = std::string(prefix), after = std::string(after), at_revision, limit] {
-    return vtable_.list(user_data_, op, ToC(prefix), ToC(after), at_revision, limit);
+    return vtable_.list(user_.data(), op, ToC(prefix), ToC(after), at_revision, limit);
   });
   return id;
 }
@@ -207,7 +206,7 @@ Cmdb::OpId VtableCmdb::Txn(std::vector<Compare> compares, std::vector<Mutation> 
     (*kept)(std::move(late));
   });
   ops_.Submit(op, [this, op, deadline, arguments = TxnArguments(std::move(compares), std::move(mutations))] {
-    return arguments.Call(vtable_, user_data_, op, static_cast<uint64_t>(deadline));
+    return arguments.Call(vtable_, user_.data(), op, static_cast<uint64_t>(deadline));
   });
   return id;
 }
@@ -226,7 +225,7 @@ void VtableCmdb::BeginWatch(OpId id, const std::shared_ptr<WatchState>& state) {
   const fc_op op = ops_.Add(true, [this, id, state](Answer& answer) { OnWatchAnswer(id, state, answer); });
   pending_[id] = Pending{op, 0};
   ops_.Submit(op, [this, op, state] {
-    const int32_t code = vtable_.watch(user_data_, op, ToC(state->prefix), state->revision);
+    const int32_t code = vtable_.watch(user_.data(), op, ToC(state->prefix), state->revision);
     if (code >= 0 && std::exchange(state->again, false)) {
       WatchEvent connected;
       connected.kind = WatchEvent::Kind::kConnected;

@@ -4,10 +4,12 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "capi/include/fastcontainer.h"
+#include "capi/user_object.h"
 #include "capi/vtable_ops.h"
 #include "fastcontainer/cmdb.h"
 
@@ -18,8 +20,9 @@ int32_t ReadCmdbVtable(const fc_cmdb_vtable* in, fc_cmdb_vtable* out, fc_error* 
 
 class VtableCmdb final : public Cmdb {
  public:
-  VtableCmdb(Reactor& reactor, VtableOps& ops, const fc_cmdb_vtable& vtable, void* user_data)
-      : reactor_(reactor), ops_(ops), vtable_(vtable), user_data_(user_data) {}
+  VtableCmdb(Reactor& reactor, VtableOps& ops, const fc_cmdb_vtable& vtable, void* user_data,
+             std::shared_ptr<const bool> taken)
+      : reactor_(reactor), ops_(ops), vtable_(vtable), user_(user_data, vtable.destroy, std::move(taken)) {}
   ~VtableCmdb() override;
 
   OpId Get(std::string_view key, ReadMode mode, GetCallback callback) override;
@@ -51,7 +54,7 @@ class VtableCmdb final : public Cmdb {
   Reactor& reactor_;
   VtableOps& ops_;
   const fc_cmdb_vtable vtable_;
-  void* const user_data_;
+  const UserObject user_;
   OpId next_ = 1;
   absl::flat_hash_map<OpId, Pending> pending_;
 };

@@ -1,9 +1,10 @@
 #include "capi/vtable_hooks.h"
 
-#include <memory>
+#include <utility>
 
 #include "capi/convert.h"
 #include "capi/struct_size.h"
+#include "capi/user_object.h"
 
 namespace fastcontainer::capi {
 namespace {
@@ -13,12 +14,8 @@ static_assert(FC_HOOK_BEFORE_PLACE == static_cast<uint32_t>(HookPoint::kBeforePl
 
 class Hooks {
  public:
-  Hooks(const fc_hooks_vtable& vtable, void* user_data) : vtable_(vtable), user_data_(user_data) {}
-  ~Hooks() {
-    if (vtable_.destroy != nullptr) vtable_.destroy(user_data_);
-  }
-  Hooks(const Hooks&) = delete;
-  Hooks& operator=(const Hooks&) = delete;
+  Hooks(const fc_hooks_vtable& vtable, void* user_data, std::shared_ptr<const bool> taken)
+      : vtable_(vtable), user_(user_data, vtable.destroy, std::move(taken)) {}
 
   bool Event(const HookEvent& event) const {
     fc_hook_event out{};
@@ -30,12 +27,12 @@ class Hooks {
     out.reason = ToC(event.reason);
     out.epoch = event.epoch;
     out.replica = event.replica;
-    return vtable_.event(user_data_, &out) != FC_E_VETO;
+    return vtable_.event(user_.data(), &out) != FC_E_VETO;
   }
 
  private:
   const fc_hooks_vtable vtable_;
-  void* const user_data_;
+  const UserObject user_;
 };
 
 }  // namespace
@@ -47,8 +44,8 @@ int32_t ReadHooksVtable(const fc_hooks_vtable* in, fc_hooks_vtable* out, fc_erro
   return FC_OK;
 }
 
-Hook MakeHook(const fc_hooks_vtable& vtable, void* user_data) {
-  return [hooks = std::make_unique<Hooks>(vtable, user_data)](const HookEvent& event) {
+Hook MakeHook(const fc_hooks_vtable& vtable, void* user_data, std::shared_ptr<const bool> taken) {
+  return [hooks = std::make_unique<Hooks>(vtable, user_data, std::move(taken))](const HookEvent& event) {
     return hooks->Event(event);
   };
 }

@@ -2,6 +2,8 @@
 #ifndef FASTCONTAINER_CAPI_VTABLE_HOOKS_H_
 #define FASTCONTAINER_CAPI_VTABLE_HOOKS_H_
 
+#include <memory>
+
 #include "capi/include/fastcontainer.h"
 #include "fastcontainer/hooks.h"
 
@@ -10,8 +12,7 @@ namespace fastcontainer::capi {
 // FC_E_INVALID names what is missing.
 int32_t ReadHooksVtable(const fc_hooks_vtable* in, fc_hooks_vtable* out, fc_error* error);
 
-// Calls `destroy` when the hook is destroyed.
-Hook MakeHook(const fc_hooks_vtable& vtable, void* user_data);
+Hook MakeHook(const fc_hooks_vtable& vtable, void* user_data, std::shared_ptr<const bool> taken);
 
 }  // namespace fastcontainer::capi
 

@@ -26,10 +26,6 @@ int32_t ReadPolicyVtable(const fc_policy_vtable* in, fc_policy_vtable* out, fc_e
   return FC_OK;
 }
 
-VtablePolicy::~VtablePolicy() {
-  if (vtable_.destroy != nullptr) vtable_.destroy(user_data_);
-}
-
 size_t VtablePolicy::Place(const PlacementRequest& request, const HostTable& hosts,
                            absl::Span<uint32_t> candidates) {
   Fill(hosts.id, hosts.size, &ids_);
@@ -58,8 +54,8 @@ size_t VtablePolicy::Place(const PlacementRequest& request, const HostTable& hos
   asked.cpu = request.cpu;
   asked.memory = request.memory;
   asked.avoid_host = ToC(request.avoid_host);
-  const int32_t count =
-      vtable_.place(user_data_, &asked, &table, candidates.data(), static_cast<uint32_t>(candidates.size()));
+  const int32_t count = vtable_.place(user_.data(), &asked, &table, candidates.data(),
+                                      static_cast<uint32_t>(candidates.size()));
   // More rows than there is room for: the router takes that for no answer, and the built-in policy decides.
   return count < 0 ? std::numeric_limits<size_t>::max() : static_cast<size_t>(count);
 }

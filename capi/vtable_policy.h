@@ -2,9 +2,12 @@
 #ifndef FASTCONTAINER_CAPI_VTABLE_POLICY_H_
 #define FASTCONTAINER_CAPI_VTABLE_POLICY_H_
 
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "capi/include/fastcontainer.h"
+#include "capi/user_object.h"
 #include "fastcontainer/policy.h"
 
 namespace fastcontainer::capi {
@@ -14,15 +17,15 @@ int32_t ReadPolicyVtable(const fc_policy_vtable* in, fc_policy_vtable* out, fc_e
 
 class VtablePolicy final : public Policy {
  public:
-  VtablePolicy(const fc_policy_vtable& vtable, void* user_data) : vtable_(vtable), user_data_(user_data) {}
-  ~VtablePolicy() override;
+  VtablePolicy(const fc_policy_vtable& vtable, void* user_data, std::shared_ptr<const bool> taken)
+      : vtable_(vtable), user_(user_data, vtable.destroy, std::move(taken)) {}
 
   size_t Place(const PlacementRequest& request, const HostTable& hosts,
                absl::Span<uint32_t> candidates) override;
 
  private:
   const fc_policy_vtable vtable_;
-  void* const user_data_;
+  const UserObject user_;
   std::vector<fc_str> ids_, zones_;  // string_view's layout is the implementation's own
 };
 

@@ -92,7 +92,6 @@ int32_t ReadRuntimeVtable(const fc_runtime_vtable* in, fc_runtime_vtable* out, f
 
 VtableRuntime::~VtableRuntime() {
   for (const fc_op op : pending_) ops_.Remove(op);
-  if (vtable_.destroy != nullptr) vtable_.destroy(user_data_);
 }
 
 fc_op VtableRuntime::Add(bool repeats, VtableOps::Finish finish) {
@@ -108,14 +107,14 @@ fc_op VtableRuntime::Add(bool repeats, VtableOps::Finish finish) {
 void VtableRuntime::Start(const StartRequest& request, StartCallback callback) {
   const fc_op op = Add(
       false, [callback = std::move(callback)](Answer& answer) mutable { callback(StatusOfAnswer(answer)); });
-  ops_.Submit(op, [this, op, request] { return CallStart(vtable_, user_data_, op, request); });
+  ops_.Submit(op, [this, op, request] { return CallStart(vtable_, user_.data(), op, request); });
 }
 
 void VtableRuntime::Stop(const InstanceId& instance, Nanos grace, StopCallback callback) {
   const fc_op op = Add(
       false, [callback = std::move(callback)](Answer& answer) mutable { callback(StatusOfAnswer(answer)); });
   ops_.Submit(op, [this, op, instance, grace] {
-    return vtable_.stop(user_data_, op, ToC(instance), static_cast<uint64_t>(grace < 0 ? 0 : grace));
+    return vtable_.stop(user_.data(), op, ToC(instance), static_cast<uint64_t>(grace < 0 ? 0 : grace));
   });
 }
 
@@ -123,7 +122,7 @@ void VtableRuntime::Recover(RecoverCallback callback) {
   const fc_op op = Add(
       false, [callback = std::move(callback)](Answer& answer) mutable { callback(AllRunningOf(answer)); });
   ops_.Submit(op, [this, op] {
-    if (vtable_.recover != nullptr) return vtable_.recover(user_data_, op);
+    if (vtable_.recover != nullptr) return vtable_.recover(user_.data(), op);
     fc_result nothing{};
     nothing.struct_size = sizeof(nothing);
     return ops_.Complete(op, &nothing);
@@ -136,7 +135,7 @@ void VtableRuntime::OnExit(ExitCallback callback) {
     if (answer.code < 0 || answer.watch_kind != FC_WATCH_DELETE || answer.records.size() != 1) return;
     callback(ExitReport{std::move(answer.records.front().key), std::move(answer.message)});
   });
-  ops_.Submit(op, [this, op] { return vtable_.watch_exits(user_data_, op); });
+  ops_.Submit(op, [this, op] { return vtable_.watch_exits(user_.data(), op); });
 }
 
 }  // namespace fastcontainer::capi

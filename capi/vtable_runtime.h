@@ -2,10 +2,13 @@
 #ifndef FASTCONTAINER_CAPI_VTABLE_RUNTIME_H_
 #define FASTCONTAINER_CAPI_VTABLE_RUNTIME_H_
 
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "capi/include/fastcontainer.h"
+#include "capi/user_object.h"
 #include "capi/vtable_ops.h"
 #include "fastcontainer/runtime.h"
 
@@ -16,8 +19,9 @@ int32_t ReadRuntimeVtable(const fc_runtime_vtable* in, fc_runtime_vtable* out, f
 
 class VtableRuntime final : public Runtime {
  public:
-  VtableRuntime(VtableOps& ops, const fc_runtime_vtable& vtable, void* user_data)
-      : ops_(ops), vtable_(vtable), user_data_(user_data) {}
+  VtableRuntime(VtableOps& ops, const fc_runtime_vtable& vtable, void* user_data,
+                std::shared_ptr<const bool> taken)
+      : ops_(ops), vtable_(vtable), user_(user_data, vtable.destroy, std::move(taken)) {}
   ~VtableRuntime() override;
 
   void Start(const StartRequest& request, StartCallback callback) override;
@@ -30,7 +34,7 @@ class VtableRuntime final : public Runtime {
 
   VtableOps& ops_;
   const fc_runtime_vtable vtable_;
-  void* const user_data_;
+  const UserObject user_;
   absl::flat_hash_set<fc_op> pending_;
 };
 

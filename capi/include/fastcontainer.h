@@ -8,10 +8,12 @@
  *             the work; once for each operation, or never after fc_cancel() returned FC_OK. Any function but
  *             fc_engine_destroy() and fc_engine_process() may be called from a callback. Vtable functions that return an
  *             answer (policy, hooks) run where the engine needs the answer, and may call nothing but fc_op_complete().
+ *             Those that begin an operation (CMDB, runtime) run inside fc_engine_process() only. No callback may throw.
  * Errors.     Functions return FC_OK (0), FC_PENDING (1), a count, or a negative FC_E_ code. Codes are never reused.
  *             Where there is an `fc_error *error` it may be NULL; otherwise it is the caller's and gets code and message.
  * Memory.     Strings are pointer + length, UTF-8, and are copied if they are kept. What a callback is given is valid until
- *             it returns, unless said otherwise.
+ *             it returns, unless said otherwise. A vtable is copied; its `destroy` runs once, when the engine or
+ *             dispatcher that took it is destroyed, and not if the call that was to take it failed.
  * Structs.    Options, vtables, and structs that the caller provides for output start with struct_size. Set it by the
  *             *_init() function, or to sizeof. Newer fields come at the end; an unknown tail that is not zero is
  *             FC_E_INVALID. Enumerated fields are int32_t or uint32_t.
@@ -223,7 +225,8 @@ FC_API int32_t fc_op_complete(fc_engine *engine, fc_op op, const fc_result *resu
 
 /* A CMDB of one's own. Each function starts `op` and returns at once; fc_op_complete() ends it, exactly once unless `cancel` is
  * called first. A negative return ends it at once with that code. Codes for fc_result: FC_OK, FC_E_CMDB
- * (certainly not applied), FC_E_CONFLICT, FC_E_UNKNOWN_OUTCOME. */
+ * (certainly not applied), FC_E_CONFLICT (of a list: the revision of the page is gone), FC_E_UNKNOWN_OUTCOME. A watch that
+ * ends with an error is begun again after a second. All functions but `destroy` are required. */
 typedef struct fc_cmdb_vtable {
   uint32_t struct_size;
   uint32_t reserved;
@@ -231,7 +234,8 @@ typedef struct fc_cmdb_vtable {
   int32_t (*get)(void *user_data, fc_op op, fc_str key, int32_t linearizable);
   /* Keys with `prefix` that sort after `after`, at most `limit` (0: any), as of `at_revision` (0: now). */
   int32_t (*list)(void *user_data, fc_op op, fc_str prefix, fc_str after, uint64_t at_revision, uint32_t limit);
-  /* All mutations at one revision if all compares hold. `deadline`: CLOCK_MONOTONIC ns. */
+  /* All mutations at one revision if all compares hold; in conflict one record for each compare. `deadline`:
+   * CLOCK_MONOTONIC ns, never 0; when it passes first the outcome is taken to be unknown, and `cancel` is called. */
   int32_t (*txn)(void *user_data, fc_op op, const fc_compare *compares, uint32_t compare_count,
                  const fc_mutation *mutations, uint32_t mutation_count, uint64_t deadline);
   /* Events with a revision > `after_revision`, in order, until cancelled. */
@@ -278,7 +282,8 @@ typedef struct fc_runtime_vtable {
 typedef struct fc_engine_options {
   uint32_t struct_size;
   uint32_t profile;               /* FC_PROFILE_ */
-  fc_str name;                    /* of this proxy or host in records and logs; empty: the machine's name and the pid */
+  fc_str name;                    /* of this proxy or host in records and logs, and to dispatchers: no two engines
+                                     that run at once may share it; empty: the machine's name and the pid */
   fc_str cmdb_url;                /* "memory:", "memory:NAME", "sqlite:/path"; or use `cmdb` */
   const fc_cmdb_vtable *cmdb;     /* instead of cmdb_url */
   void *cmdb_user_data;
@@ -309,7 +314,8 @@ typedef struct fc_engine_options {
 FC_API void fc_engine_options_init(fc_engine_options *options);
 
 /* Makes an engine on the calling thread. FC_E_INVALID, FC_E_SYSTEM, FC_E_CMDB (cannot be opened; the message
- * says why), FC_E_PERMISSION (key file, or a bind address that needs a key). */
+ * says why), FC_E_NOT_FOUND (no key file), FC_E_PERMISSION (key file, or a bind address that needs a key). That ICMP is not
+ * permitted is no error: it is logged, and hosts are judged by their dispatchers alone. */
 FC_API int32_t fc_engine_create(fc_engine **out, const fc_engine_options *options, fc_error *error);
 
 /* The one descriptor to poll for input, level- or edge-triggered. It stays the engine's. */
@@ -319,15 +325,16 @@ FC_API int fc_engine_fd(const fc_engine *engine);
  * descriptor becomes readable then anyway. */
 FC_API uint64_t fc_engine_deadline(const fc_engine *engine);
 
-/* Does what is ready, runs at most `max_callbacks` callbacks (0: as many as are ready) and returns how many ran. If
- * work is left the descriptor gets a new edge. Never blocks. */
+/* Does what is ready, runs at most `max_callbacks` of the loop's callbacks (0: as many as are ready) and returns how many
+ * ran: timers, datagrams and completions, the engine's own as well; one that answers several requests counts once.
+ * If work is left the descriptor gets a new edge. Never blocks. FC_E_INVALID: called from a callback. */
 FC_API int32_t fc_engine_process(fc_engine *engine, int32_t max_callbacks);
 
 /* Makes the descriptor readable. Any thread. */
 FC_API void fc_engine_wake(fc_engine *engine);
 
-/* Ends everything: each operation in progress has its callback run with FC_E_SHUTDOWN. Open tickets are over.
- * Dispatchers of this engine must have been destroyed. NULL is a no-op. */
+/* Ends everything: each operation in progress has its callback run with FC_E_SHUTDOWN. Open tickets are over. What such
+ * a callback begins is refused with FC_E_SHUTDOWN. Dispatchers of this engine must have been destroyed. NULL is a no-op. */
 FC_API void fc_engine_destroy(fc_engine *engine);
 
 /* FC_OK: the callback of `op` will never run. FC_E_NOT_FOUND: it has run, or never was. */
@@ -485,8 +492,9 @@ FC_API void fc_prober_destroy(fc_prober *prober); /* no callbacks; NULL is a no-
 /* `result` is valid during the callback; its records are as in fc_result. For fc_cmdb_watch() it runs for each event. */
 typedef void (*fc_result_cb)(void *user_data, const fc_result *result);
 
-/* Each returns FC_PENDING and sets *op (may be NULL), or a negative code. Destroying the engine ends them with
- * FC_E_SHUTDOWN. */
+/* Each returns FC_PENDING and sets *op (may be NULL), or a negative code. Codes in the callback: FC_OK, FC_E_CMDB,
+ * FC_E_CONFLICT (txn, with the compared records as they are; list: `at_revision` is not kept any more),
+ * FC_E_UNKNOWN_OUTCOME (txn). Destroying the engine ends them with FC_E_SHUTDOWN. */
 FC_API int32_t fc_cmdb_get(fc_engine *engine, fc_str key, int32_t linearizable, fc_op *op, fc_result_cb callback,
                            void *user_data);
 FC_API int32_t fc_cmdb_list(fc_engine *engine, fc_str prefix, fc_str after, uint64_t at_revision, uint32_t limit,
@@ -506,11 +514,13 @@ FC_API int32_t fc_cmdb_watch(fc_engine *engine, fc_str prefix, uint64_t after_re
 
 /* The CMDB key of a record, for example of FC_RECORD_SPEC "site-42". Writes at most `capacity` bytes with a NUL and returns the
  * length without it, or FC_E_INVALID (the name, or no room: 1,024 bytes always suffice). An empty name gives the
- * prefix of all records of that kind. Any thread. */
+ * prefix of all records of that kind. A name of FC_RECORD_KEY is first brought into the form in which requests are looked
+ * up: lower case, no port, no final dot. Any thread. */
 FC_API int32_t fc_record_key(uint32_t kind, fc_str name, char *buffer, size_t capacity);
 /* The kind (FC_RECORD_) and name of a CMDB key; FC_E_INVALID if it is none of the library's. Any thread. */
 FC_API int32_t fc_record_name(fc_str key, uint32_t *kind, char *buffer, size_t capacity);
-/* FC_OK, or FC_E_INVALID / FC_E_UNSUPPORTED with a message that names the field and the accepted values. Any thread. */
+/* FC_OK, or FC_E_INVALID / FC_E_UNSUPPORTED with a message that names the field and the accepted values. What a spec with
+ * a class lacks is taken to be in the class. Any thread. */
 FC_API int32_t fc_record_check(uint32_t kind, fc_str name, fc_str json, fc_error *error);
 
 typedef struct fc_placed {
@@ -558,10 +568,11 @@ typedef void (*fc_done_cb)(void *user_data, int32_t code, const fc_error *error)
 
 /* Makes this process the dispatcher of a host: binds the port, recovers what is running, raises the host's incarnation (making the
  * record if there is none), then serves; `ready` (may be NULL) runs when it does, or cannot. Errors at once: FC_E_INVALID,
- * FC_E_SYSTEM (port in use), FC_E_PERMISSION. */
+ * FC_E_UNSUPPORTED (runtime), FC_E_SYSTEM (port in use), FC_E_PERMISSION (an address that needs a key). Where the port or
+ * the address is that of the host's record, which must be read first, `ready` gets the last two. */
 FC_API int32_t fc_dispatcher_create(fc_dispatcher **out, fc_engine *engine, const fc_dispatcher_options *options,
                                     fc_done_cb ready, void *user_data, fc_error *error);
-/* Revokes all leases, lets tickets end (at most `grace_ns`), stops all containers. FC_PENDING. */
+/* Revokes all leases, lets tickets end (at most `grace_ns`), stops all containers. FC_PENDING. `callback` may be NULL. */
 FC_API int32_t fc_dispatcher_drain(fc_dispatcher *dispatcher, uint64_t grace_ns, fc_done_cb callback, void *user_data);
 
 typedef struct fc_container_info {
@@ -583,7 +594,8 @@ typedef struct fc_container_info {
 typedef void (*fc_container_cb)(void *user_data, const fc_container_info *info);
 /* Calls back for each container, within the call. */
 FC_API int32_t fc_dispatcher_list(fc_dispatcher *dispatcher, fc_container_cb callback, void *user_data);
-/* Stops serving; containers go on running and are adopted by the host's next dispatcher. NULL is a no-op. */
+/* Stops serving; containers go on running and are adopted by the host's next dispatcher. Callbacks of this dispatcher that
+ * have not run get FC_E_SHUTDOWN, from the loop. NULL is a no-op. */
 FC_API void fc_dispatcher_destroy(fc_dispatcher *dispatcher);
 
 /* ---- numbers ------------------------------------------------------------------------------------------- */

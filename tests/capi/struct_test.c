@@ -163,6 +163,7 @@ static void port_in_use_is_told_at_once(void) {
   options.host = text("h2");
   CHECK_INT(FC_E_SYSTEM, fc_dispatcher_create(&second, engine, &options, NULL, NULL, &error));
   CHECK(second == NULL);
+  CHECK_INT(0, runtimes[1].destroyed); /* it is still the caller's */
   fc_dispatcher_destroy(first);
   fc_engine_destroy(engine);
 }
