@@ -120,9 +120,8 @@ void Router::Core::OnGrant(Container& c, HostState& host, const Message& m, Nano
   if (c.host != &host || m.epoch < c.epoch) return;
   if (answer) {
     const bool started = c.ask.starting;
-    c.start = now - c.ask.began;
+    c.ask_began = c.ask.began;
     const RouteReason moved = std::exchange(c.moved, RouteReason::kLease);
-    if (moved == RouteReason::kLease) c.probe = c.swap = 0;
     c.reason = moved != RouteReason::kLease ? moved
                : started                    ? RouteReason::kStarted
                                             : RouteReason::kAcquired;

@@ -51,7 +51,7 @@ bool Router::Core::Load(Container& c) {
 }
 
 void Router::Core::ReadRecords(Container& c, const Directory::ContainerRecords& records) {
-  c.known = true;
+  if (!std::exchange(c.known, true)) c.loaded = reactor_.Now();
   const uint64_t spec_revision = records.spec != nullptr ? records.spec->revision : 0;
   const uint64_t class_revision = records.spec_class != nullptr ? records.spec_class->revision : 0;
   if (spec_revision != c.spec_revision || class_revision != c.class_revision) {

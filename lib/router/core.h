@@ -58,6 +58,7 @@ struct Waiter {
   uint32_t attempt = 1;
   uint32_t written = 0;  // attempts in which bytes were written
   Nanos created = 0;
+  Nanos enqueued = 0;  // this attempt
   Nanos deadline = 0;
 };
 
@@ -116,7 +117,9 @@ struct Container {
   // How the present route came about, for its tickets.
   RouteReason reason = RouteReason::kLease;
   RouteReason moved = RouteReason::kLease;  // kRelocated or kPlaced until the grant that follows it
-  Nanos probe = 0, swap = 0, start = 0;
+  // When its phases began and ended; each ticket is told the part that it waited through.
+  Nanos probing = 0;  // its host is being checked before a lease in hand is used; 0: it is not
+  Nanos swap_began = 0, swap_ended = 0, ask_began = 0, loaded = 0;
 };
 
 // Sets of containers are walked in the order of their names: a simulation's seed reproduces its run.
@@ -196,6 +199,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   bool Usable(const Container& c, Nanos now) const;
   void OpenTicket(Lease& lease, const RouteOptions& options, uint32_t attempt, uint32_t written,
                   Nanos created, Nanos now, Ticket* out);
+  static void TellPhases(const Container& c, const Waiter& w, Nanos now, Ticket* out);
   TicketSlot* FindTicket(TicketId id);
   void CloseTicket(TicketSlot& slot);
   void NoteOutcome(Lease& lease, Outcome outcome, Nanos duration, Nanos now);

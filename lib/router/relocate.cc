@@ -297,10 +297,10 @@ void Router::Core::EndRelocation(Container& c, bool won, const RouteError& error
   relocating_.erase(&c);
   reactor_.CancelTimer(r->timer);
   cmdb_.Cancel(r->txn);
-  const Nanos now = reactor_.Now();
   if (won) {
     c.moved = r->from != nullptr ? RouteReason::kRelocated : RouteReason::kPlaced;
-    c.swap = now - r->swap_began;
+    c.swap_began = r->swap_began;
+    c.swap_ended = reactor_.Now();
     if (r->from != nullptr) ++stats_.relocations;
     RunHook(r->from != nullptr ? HookPoint::kAfterRelocate : HookPoint::kAfterPlace, c, *r->chosen, r->from,
             c.epoch, r->reason);

@@ -53,7 +53,6 @@ RouteCode Router::Core::Route(std::string_view key, const RouteOptions& options,
   if (Usable(c, now) && c.waiting.empty() && c.lease->open < c.lease->slots && hosts_.Fresh(*c.host, now) &&
       !options_.paper) {
     c.reason = RouteReason::kLease;
-    c.probe = c.swap = c.start = 0;
     OpenTicket(*c.lease, options, 1, 0, now, now, ticket);
     return RouteCode::kOk;
   }
@@ -80,6 +79,7 @@ RouteCode Router::Core::Enqueue(Container* container, std::string key, const Rou
   w.attempt = attempt;
   w.written = written;
   w.created = created;
+  w.enqueued = reactor_.Now();
   w.deadline = created + (options.wait > 0 ? options.wait : options_.wait);
   if (op != nullptr) *op = w.op;
   waiters_.emplace(w.op, std::move(waiter));
@@ -112,8 +112,9 @@ void Router::Core::Pump(Container& c) {
   HostState& host = *c.host;
   if (Usable(c, now)) {
     if (hosts_.Fresh(host, now) || serving_ == &host) return Serve(c);
-    if (c.lease->open < c.lease->slots) hosts_.Check(host, ProbeOf(c), /*ask_dispatcher=*/false);
-    return;
+    if (c.lease->open >= c.lease->slots) return;
+    if (c.probing == 0) c.probing = now;
+    return hosts_.Check(host, ProbeOf(c), /*ask_dispatcher=*/false);
   }
   if (!host.exists || !host.address) return Relocate(c, "host-unknown");
   if (host.record.admin == AdminState::kDown) return Relocate(c, "host-admin-down");
@@ -131,19 +132,39 @@ void Router::Core::Serve(Container& c) {
   while (!c.waiting.empty() && c.lease->open < c.lease->slots) {
     Waiter& w = *c.waiting.front();
     c.waiting.pop_front();
-    if (w.created > c.lease->granted) {  // it waited for a slot only
+    if (w.enqueued > c.lease->granted) {  // it waited for a check or a slot only
       c.reason = RouteReason::kLease;
-      c.probe = c.swap = c.start = 0;
     }
     Completion done;
     done.op = w.op;
     done.route = w.callback;
     done.user_data = w.user_data;
     OpenTicket(*c.lease, w.options, w.attempt, w.written, w.created, now, &done.ticket);
+    TellPhases(c, w, now, &done.ticket);
     Complete(std::move(done));
     waiters_.erase(w.op);
     c.rounds = 0;
   }
+  c.probing = 0;
+}
+
+// The phases do not overlap, and their sum is the time that this attempt has waited.
+void Router::Core::TellPhases(const Container& c, const Waiter& w, Nanos now, Ticket* out) {
+  auto passed = [from = w.enqueued](Nanos until) mutable {
+    const Nanos part = std::max<Nanos>(until - from, 0);
+    from = std::max(from, until);
+    return part;
+  };
+  if (w.enqueued <= c.lease->granted) {
+    const bool moved = c.reason == RouteReason::kRelocated || c.reason == RouteReason::kPlaced;
+    out->lookup = passed(c.loaded);
+    out->probe = passed(moved ? c.swap_began : c.ask_began);
+    if (moved) out->swap = passed(c.swap_ended);
+    out->start = passed(c.lease->granted);
+  } else if (c.probing > 0) {
+    out->probe = passed(now);
+  }
+  out->queue = passed(now);
 }
 
 void Router::Core::OpenTicket(Lease& lease, const RouteOptions& options, uint32_t attempt, uint32_t written,
@@ -185,11 +206,7 @@ void Router::Core::OpenTicket(Lease& lease, const RouteOptions& options, uint32_
   out->container = c.id;
   out->host = lease.host->id;
   out->epoch = lease.epoch;
-  out->lookup = 0;
-  out->probe = c.probe;
-  out->swap = c.swap;
-  out->start = c.start;
-  out->queue = now - created;
+  out->lookup = out->probe = out->swap = out->start = out->queue = 0;
   ++stats_.routes;
   ++stats_.open_tickets;
   switch (c.reason) {

@@ -58,7 +58,6 @@ void Router::Core::OnServiceDown(HostState& host, bool refused, Nanos check_star
 
 void Router::Core::LoseHost(HostState& host, absl::FunctionRef<bool(const Container&)> spared,
                             LostReason reason, const char* why) {
-  const Nanos now = reactor_.Now();
   const auto found = on_host_.find(&host);
   if (found != on_host_.end()) {
     const std::vector<Container*> here(found->second.begin(), found->second.end());
@@ -66,7 +65,6 @@ void Router::Core::LoseHost(HostState& host, absl::FunctionRef<bool(const Contai
       if (!spared(*c)) {
         LoseTickets(host, c, reason);
         DropLease(*c, /*release=*/false);
-        if (!c->waiting.empty()) c->probe = now - c->waiting.front()->created;
         if (c->ask.request != 0) EndAsk(*c);
         if (!c->waiting.empty() && c->relocation == nullptr) Relocate(*c, why);
       } else {
