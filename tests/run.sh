@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every ring of tests: all of them in the release preset, then unit, capi and sim under
-# the sanitizers. --quick leaves out the deployment ring (network namespaces, real servers).
+# Installs what is missing, builds, and runs every ring of tests: all of them in the release preset, then unit, capi
+# and sim under the sanitizers. --quick leaves out the deployment ring (network namespaces, real servers).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 

@@ -89,7 +89,14 @@ class Application {
     if (RecordKey(wanted.kind, wanted.name, &message).empty()) {
       return Report(Title(wanted), {FC_E_INVALID, message});
     }
-    Answer answer = Check(wanted.kind, wanted.name, Merge(wanted, json()).dump());
+    json present;
+    if (wanted.kind == FC_RECORD_HOST) {  // a part of a host's record is enough if the rest is there
+      Record record;
+      Answer read = command_.session.Get(wanted.kind, wanted.name, &record);
+      if (read.code != FC_OK) return Report(Title(wanted), read);
+      present = json::parse(record.value, nullptr, /*allow_exceptions=*/false);
+    }
+    Answer answer = Check(wanted.kind, wanted.name, Merge(wanted, present).dump());
     if (answer.code != FC_OK) return Report(Title(wanted), answer);
     if (wanted.kind == FC_RECORD_SPEC && wanted.value.contains("class")) return CheckClassOf(wanted);
     if (wanted.kind == FC_RECORD_KEY) {

@@ -1,4 +1,4 @@
-"""A small cloud: a proxy and some hosts in network namespaces, Apache as the container, one SQLite database as the CMDB."""
+"""A small cloud: a proxy and hosts in network namespaces, Apache as the container, an SQLite database as the CMDB."""
 import contextlib
 import glob
 import http.client
@@ -121,10 +121,11 @@ class Cloud:
 
     def dispatcher_config(self, host):
         return {"host": host, "cmdb": self.cmdb, "address": self.network.address(host),
-                "state_directory": self.path("state", host), "cluster_key_file": self.path("cluster.key"), **self.dispatcher_options}
+                "state_directory": self.path("state", host), "cluster_key_file": self.path("cluster.key"),
+                **self.dispatcher_options}
 
     def set_pressure(self, host, percent):
-        """What the host reads as its pressure on processors: all hosts share this machine's, which says nothing of any one."""
+        """What a host reads as its processors' pressure; all hosts share this machine's, which says nothing of one."""
         with open(self.path(f"{host}.pressure"), "w") as file:
             file.write(f"some avg10={percent:.2f} avg60={percent:.2f} avg300={percent:.2f} total=0\n")
 
@@ -209,7 +210,8 @@ class Cloud:
 
     def starts(self, container):
         """The addresses at which it was started, in order."""
-        return [line.split()[1] for line in self.read("run", "starts").splitlines() if line.split()[0] == container]
+        lines = [line.split() for line in self.read("run", "starts").splitlines()]
+        return [line[1] for line in lines if line[0] == container]
 
     def executions(self, identity):
         return [line.split()[2] for line in self.read("run", "executions").splitlines() if line.split()[1] == identity]

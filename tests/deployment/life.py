@@ -1,4 +1,5 @@
-"""R16, R17 and R27: containers stop when nobody needs them, and move when they are told to."""
+"""R16, R17 and R27: containers stop when nobody needs them, and move when they are told to. What fcctl does to records."""
+import json
 import threading
 import time
 
@@ -74,3 +75,35 @@ def test_R27_an_edit_of_the_cmdb_moves_a_container():
             assert cloud.placement("one") == (target, epoch + 1)
         load.check()
         wait_until(lambda: cloud.container_count() == 1, "one copy is left", 30)
+
+
+def test_records_are_applied_kept_and_deleted():
+    with Cloud() as cloud:
+        def apply(records):
+            return [json.loads(line)["result"] for line in cloud.apply(records).stdout.splitlines()]
+
+        def get(kind, name):
+            return json.loads(cloud.fcctl("get", kind, name).stdout)["value"]
+
+        site = {"specs": {"one": {"class": "apache"}}, "keys": {"one.test": "one"}}
+        assert apply(site) == ["created", "created"]
+        assert apply(site) == ["unchanged", "unchanged"]
+        site["specs"]["one"]["concurrency"] = 8
+        assert apply(site) == ["updated", "unchanged"]
+        assert cloud.request("one.test").status == 200
+        before = get("host", "h1")
+        assert apply({"hosts": {"h1": {"labels": {"zone": "a"}, "incarnation": 99}}}) == ["updated"]
+        assert get("host", "h1") == {**before, "labels": {"zone": "a"}}
+
+        host, _ = cloud.placement("one")
+        assert cloud.fcctl("delete", "host", host, check=False).returncode == 1, "something is placed on it"
+        listed = [json.loads(line) for line in cloud.fcctl("ps").stdout.splitlines()]
+        assert [(line["container"], line["host"], line["epoch"]) for line in listed] == [("one", host, 1)]
+        cloud.fcctl("delete", "spec", "one")
+        assert get("placement", "one")["state"] == "deleted"
+        assert not cloud.fcctl("ps").stdout
+        wait_until(lambda: cloud.container_count() == 0, "what is placed nowhere is stopped", 30)
+        wait_until(lambda: cloud.request("one.test").status in (404, 503), "it is not served any more")
+        cloud.site("one")
+        wait_until(lambda: cloud.request("one.test").status == 200, "it is served again")
+        assert cloud.placement("one")[1] == 2, "an epoch never falls"

@@ -88,7 +88,7 @@ class Namespace:
 
 
 class Network:
-    """One bridge in a namespace of its own, and `count` + 1 namespaces on it: a proxy (10.77.0.1) and hosts (10.77.0.11, ...)."""
+    """A bridge in a namespace of its own, and on it a proxy (10.77.0.1) and `count` hosts (10.77.0.11, ...)."""
 
     def __init__(self, count):
         prefix = f"fct{os.getpid()}-"

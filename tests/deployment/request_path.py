@@ -121,7 +121,7 @@ def test_R07_a_hundred_requests_share_one_start():
 
 
 def false_alarms(profile):
-    """The probes of whichever host has the container are lost again and again, while the container itself goes on answering."""
+    """The probes of whichever host has the container are lost again and again; the container goes on answering."""
     alarms = 8
     with Cloud(proxy={"profile": profile}) as cloud:
         cloud.site("one", probe={"deadline_ms": 1, "hedge_ms": []})
