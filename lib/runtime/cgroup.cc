@@ -21,6 +21,9 @@
 namespace fastcontainer {
 namespace {
 
+// Of the roots that we make ourselves; one that was given to us may have limits set and stays.
+constexpr std::string_view kRootPrefix = "fastcontainer-";
+
 std::vector<std::string> Children(const std::string& path) {
   std::vector<std::string> children;
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(path.c_str()), closedir);
@@ -91,13 +94,21 @@ absl::StatusOr<CgroupRoot> CgroupRoot::Open(const std::string& path, const std::
   if (root.empty()) {
     const std::optional<std::string> own = OwnCgroup();
     if (!own) return absl::NotFoundError("cgroup v2 is not mounted");
-    root = absl::StrCat(*own, "/", name);
+    root = absl::StrCat(*own, "/", absl::string_view(kRootPrefix.data(), kRootPrefix.size()), name);
   }
   if (mkdir(root.c_str(), 0755) != 0 && errno != EEXIST)
     return absl::PermissionDeniedError(absl::StrCat("cannot make ", root, ": ", std::strerror(errno)));
   if (access((root + "/cgroup.procs").c_str(), W_OK) != 0 || access(root.c_str(), W_OK) != 0)
     return absl::PermissionDeniedError(absl::StrCat(root, " is not a writable cgroup of version 2"));
+  if (path.empty()) rmdir(root.c_str());  // it exists while it holds instances
   return CgroupRoot(root);
+}
+
+void RemoveInstanceCgroup(const std::string& path) {
+  RemoveCgroup(path);
+  const std::string root = path.substr(0, path.rfind('/'));
+  const std::string_view name = std::string_view(root).substr(root.rfind('/') + 1);
+  if (name.substr(0, kRootPrefix.size()) == kRootPrefix) rmdir(root.c_str());
 }
 
 std::string CgroupRoot::PathFor(std::string_view instance) const {
@@ -107,6 +118,7 @@ std::string CgroupRoot::PathFor(std::string_view instance) const {
 
 absl::StatusOr<UniqueFd> CgroupRoot::Make(std::string_view instance) const {
   const std::string path = PathFor(instance);
+  mkdir(path_.c_str(), 0755);
   if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
     return absl::PermissionDeniedError(absl::StrCat("cannot make ", path, ": ", std::strerror(errno)));
   UniqueFd procs(open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));

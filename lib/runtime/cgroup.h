@@ -22,12 +22,15 @@ bool CgroupPopulated(
 std::vector<pid_t> CgroupProcesses(const std::string& path);  // its own, not its children's
 void KillCgroup(const std::string& path);                     // SIGKILL for all, its children's too
 void RemoveCgroup(const std::string& path);                   // with its children; no effect while populated
+// The same for a path of CgroupRoot::PathFor; a root of our own making goes with its last instance.
+void RemoveInstanceCgroup(const std::string& path);
 
 // The folder in which the instances' cgroups are made.
 class CgroupRoot {
  public:
-  // Makes `path`, or, if it is empty, a folder called `name` below this process's own cgroup.
-  // PermissionDenied or NotFound where that is not allowed or cgroup v2 is not mounted.
+  // `path`, or, if it is empty, "fastcontainer-<name>" below this process's own cgroup: that is made when the
+  // first instance comes and removed with the last. PermissionDenied or NotFound where it is not allowed or
+  // cgroup v2 is not mounted.
   static absl::StatusOr<CgroupRoot> Open(const std::string& path, const std::string& name);
 
   std::string PathFor(std::string_view instance) const;

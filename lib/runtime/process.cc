@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -54,15 +53,13 @@ ProcessRuntime::~ProcessRuntime() {
     reactor_.CancelTimer(instance->timer);
     if (instance->pidfd.valid()) reactor_.Unwatch(instance->pidfd.get());
   }
-  // Only if nothing runs in it.
-  if (cgroups_ && options_.cgroup_root.empty()) rmdir(cgroups_->path().c_str());
 }
 
 void ProcessRuntime::OpenCgroupRoot() {
   if (options_.cgroup == CgroupUse::kOff) return;
   // One folder for each state folder, so that two dispatchers of one machine do not meet.
   const std::string& path = state_.path();
-  const std::string name = absl::StrFormat("fastcontainer-%016x", XXH3_64bits(path.data(), path.size()));
+  const std::string name = absl::StrFormat("%016x", XXH3_64bits(path.data(), path.size()));
   absl::StatusOr<CgroupRoot> root = CgroupRoot::Open(options_.cgroup_root, name);
   if (root.ok())
     cgroups_ = *std::move(root);
@@ -123,7 +120,7 @@ absl::Status ProcessRuntime::Launch(const StartRequest& request, Instance& insta
     return status;
   const absl::Status status = SpawnInto(request, output->fd.get(), instance);
   if (status.ok()) return status;
-  if (!record.cgroup.empty()) RemoveCgroup(record.cgroup);
+  if (!record.cgroup.empty()) RemoveInstanceCgroup(record.cgroup);
   if (const absl::Status removed = state_.Remove(record.instance); !removed.ok())
     Log(LogLevel::kWarning, removed.message());
   return status;
@@ -149,7 +146,7 @@ absl::Status ProcessRuntime::SpawnInto(const StartRequest& request, int output, 
   absl::StatusOr<SpawnedProcess> spawned = Spawn(spawn);
   if (!spawned.ok()) return spawned.status();
   if (!spawned->in_cgroup && !record.cgroup.empty()) {
-    RemoveCgroup(record.cgroup);
+    RemoveInstanceCgroup(record.cgroup);
     record.cgroup.clear();
   }
   record.pid = spawned->pid;

@@ -82,7 +82,7 @@ void ProcessRuntime::Finish(Instance& finished) {
   reactor_.CancelTimer(instance->timer);
   ReapLeader(*instance);
   if (reaper_ != nullptr) reaper_->Sweep();
-  if (!record.cgroup.empty()) RemoveCgroup(record.cgroup);
+  if (!record.cgroup.empty()) RemoveInstanceCgroup(record.cgroup);
   if (const absl::Status removed = state_.Remove(record.instance); !removed.ok())
     Log(LogLevel::kWarning, removed.message());
 

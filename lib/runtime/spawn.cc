@@ -77,8 +77,14 @@ FASTCONTAINER_IN_CHILD int RunChild(void* opaque) {
   for (const char* const* program = plan->programs; *program != nullptr; ++program) {
     execve(*program, plan->arguments, plan->environment);
     if (errno == ENOENT || errno == ENOTDIR) continue;
+    if (errno == EACCES) {
+      // As in execvp, a file that may not be run hides none that may; a folder that may not be searched holds
+      // nothing.
+      if (plan->programs[1] == nullptr || access(*program, F_OK) == 0) worst = EACCES;
+      continue;
+    }
     worst = errno;
-    if (errno != EACCES) break;  // as execvp does: a file that may not be run hides none that may
+    break;
   }
   Fail(plan, Stage::kProgram, worst);
 }

@@ -17,12 +17,13 @@ using ::testing::ElementsAre;
 class Cgroup : public ::testing::Test {
  protected:
   void SetUp() override {
-    absl::StatusOr<CgroupRoot> root = CgroupRoot::Open("", absl::StrCat("fastcontainer-test-", getpid()));
+    absl::StatusOr<CgroupRoot> root = CgroupRoot::Open("", absl::StrCat("test-", getpid()));
     if (!root.ok()) GTEST_SKIP() << root.status();
     root_ = *std::move(root);
   }
   void TearDown() override {
-    if (root_) RemoveCgroup(root_->path());
+    if (root_) RemoveInstanceCgroup(root_->PathFor("any"));
+    EXPECT_TRUE(!root_ || access(root_->path().c_str(), F_OK) != 0);
   }
   std::optional<CgroupRoot> root_;
 };

@@ -45,9 +45,13 @@ class ProcessFixture : public ::testing::Test {
 
   void TearDown() override {
     for (const pid_t pid : Living()) kill(pid, SIGKILL);
+    EXPECT_TRUE(RunUntil([&] { return Living().empty(); }));
     runtime_ = nullptr;
     while (waitpid(-1, nullptr, 0) > 0) {
     }
+    Open();  // removes the cgroups of what was killed
+    EXPECT_TRUE(RecoverAndWait().ok());
+    runtime_ = nullptr;
     std::filesystem::remove_all(folder_);
   }
 

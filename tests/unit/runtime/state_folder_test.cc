@@ -49,13 +49,15 @@ class StateFolderTest : public ::testing::Test {
   void SetUp() override {
     char pattern[] = "/tmp/fastcontainer-state-XXXXXX";
     ASSERT_NE(mkdtemp(pattern), nullptr);
-    path_ = std::string(pattern) + "/a/b";
+    root_ = pattern;
+    path_ = root_ + "/a/b";
     absl::StatusOr<StateFolder> folder = StateFolder::Open(path_);
     ASSERT_TRUE(folder.ok()) << folder.status();
     folder_ = std::make_unique<StateFolder>(*std::move(folder));
   }
-  void TearDown() override { std::filesystem::remove_all(path_ + "/../.."); }
+  void TearDown() override { std::filesystem::remove_all(root_); }
 
+  std::string root_;
   std::string path_;
   std::unique_ptr<StateFolder> folder_;
 };

@@ -1,0 +1,82 @@
+#include "lib/runtime/spawn.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace fastcontainer {
+namespace {
+
+class SpawnTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/fastcontainer-spawn-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern), nullptr);
+    folder_ = pattern;
+    output_ = UniqueFd(open((folder_ + "/output").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  SpawnRequest Request(std::vector<std::string> programs) {
+    SpawnRequest request;
+    request.programs = std::move(programs);
+    request.arguments = {"program"};
+    request.output = output_.get();
+    return request;
+  }
+  std::string folder_;
+  UniqueFd output_;
+};
+
+TEST_F(SpawnTest, MakesAChildWithADescriptorForIt) {
+  absl::StatusOr<SpawnedProcess> spawned = Spawn(Request({"/bin/true"}));
+  ASSERT_TRUE(spawned.ok()) << spawned.status();
+  EXPECT_TRUE(spawned->pidfd.valid());
+  EXPECT_FALSE(spawned->in_cgroup);
+  int status = 1;
+  EXPECT_EQ(waitpid(spawned->pid, &status, 0), spawned->pid);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(SpawnTest, TriesTheProgramsInOrder) {
+  std::ofstream(folder_ + "/not-executable") << "";
+  absl::StatusOr<SpawnedProcess> spawned =
+      Spawn(Request({"/no/such/program", "/dev/null/program", folder_ + "/not-executable", "/bin/true"}));
+  ASSERT_TRUE(spawned.ok()) << spawned.status();
+  waitpid(spawned->pid, nullptr, 0);
+}
+
+TEST_F(SpawnTest, AFailedChildIsReaped) {
+  EXPECT_EQ(Spawn(Request({"/no/such/program"})).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);
+  EXPECT_EQ(errno, ECHILD);
+}
+
+TEST_F(SpawnTest, AMissingInterpreterIsNamedAsSuch) {
+  const std::string script = folder_ + "/script";
+  std::ofstream(script) << "#!/no/such/interpreter\n";
+  chmod(script.c_str(), 0755);
+  const absl::Status status = Spawn(Request({script})).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("interpreter"));
+}
+
+TEST_F(SpawnTest, AFileThatMayNotBeRunHidesAMissingOne) {
+  std::ofstream(folder_ + "/not-executable") << "";
+  EXPECT_EQ(Spawn(Request({folder_ + "/not-executable", "/no/such/program"})).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SpawnTest, TooLongArgumentsAreInvalid) {
+  SpawnRequest request = Request({"/bin/true"});
+  request.arguments.push_back(std::string(4 << 20, 'x'));
+  EXPECT_EQ(Spawn(request).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace fastcontainer
