@@ -147,7 +147,8 @@ void Hosts::ArmService(HostState& host) {
     check.service_timer = 0;
     const Nanos now = reactor_.Now();
     if (now - check.service_deadline > kStall && check.echo_tries < kMostEchoes) {
-      // This loop itself stood still: the answer may lie unread, or the question unsent. It trusts itself less.
+      // This loop itself stood still: the answer may lie unread, or the question unsent. It trusts itself
+      // less.
       check.service_deadline = now + options_.service_deadline;
       if (check.echo_timer == 0) SendEcho(host);
       return ArmService(host);
