@@ -59,8 +59,6 @@ int32_t ReadRouterOptions(const fc_engine_options& in, RouterOptions* out, fc_er
   return ReadWitnesses(in, out, error);
 }
 
-// The user's objects belong to the engine only when nothing else can fail: until then their destroy is not
-// called.
 struct UserParts {
   fc_cmdb_vtable cmdb{};
   fc_policy_vtable policy{};
