@@ -14,6 +14,7 @@ namespace {
 
 constexpr Nanos kFirstBackoff = 100 * kMillisecond;
 constexpr Nanos kLongestBackoff = 30 * kSecond;
+constexpr Nanos kShortBackoff = 1 * kSecond;
 // An instance that lived so long clears the failures before it.
 constexpr Nanos kGoodLife = 10 * kSecond;
 constexpr Nanos kBudgetRetry = 100 * kMillisecond;
@@ -34,7 +35,8 @@ Container::Container(DispatcherContext& context, std::string name, uint32_t repl
       read_(context.reactor, context.cmdb),
       reread_(context.reactor),
       tick_(context.reactor),
-      stop_(context.reactor) {}
+      stop_(context.reactor),
+      backoff_(context.reactor) {}
 
 Container::~Container() = default;
 
@@ -136,7 +138,7 @@ std::string Container::NewInstanceId() {
 
 void Container::StartInstance() {
   if (context_.draining) return RefuseWaiters(MessageType::kFull, "this host is draining", kFullRetry);
-  if (BackoffLeft() > 0) return RefuseWaiters(MessageType::kFailed, last_failure_, BackoffLeft());
+  if (BackoffLeft() > 0) return WaitOutBackoff();
   if (!next_spec_) return RefuseWaiters(MessageType::kFailed, last_failure_, kFullRetry);
   std::string reason;
   if (!Admit(*next_spec_, &reason)) return RefuseWaiters(MessageType::kFull, reason, kFullRetry);
@@ -187,6 +189,7 @@ void Container::StartFailed(const absl::Status& status) {
   if (full && spec_.port == 0 && ++port_tries_ < kPortTries && !waiters_.empty()) return Gone();
   port_tries_ = 0;
   if (!full) RaiseBackoff(false);
+  lived_ = false;
   std::vector<Waiters::value_type> newer;  // they wait for a reading, not for this start
   for (auto it = waiters_.begin(); it != waiters_.end();) {
     if (it->second.epoch > epoch_) newer.push_back(*it);
@@ -207,6 +210,17 @@ void Container::RaiseBackoff(bool first_is_free) {
   const Nanos delay =
       doublings > 16 ? kLongestBackoff : std::min(kFirstBackoff << doublings, kLongestBackoff);
   retry_at_ = context_.reactor.Now() + delay;
+}
+
+// One that has served and ended is started again while its requests wait; one that does not come up is
+// refused at once.
+void Container::WaitOutBackoff() {
+  if (!lived_ || BackoffLeft() > kShortBackoff)
+    return RefuseWaiters(MessageType::kFailed, last_failure_, BackoffLeft());
+  for (const auto& [peer, waiter] : waiters_) SendWait(waiter);
+  backoff_.Set(retry_at_, [this] {
+    if (state_ == State::kAbsent && !waiters_.empty()) NeedRead(&waiters_.begin()->second);
+  });
 }
 
 Nanos Container::BackoffLeft() const { return std::max<Nanos>(retry_at_ - context_.reactor.Now(), 0); }
@@ -231,6 +245,7 @@ void Container::Exited(const std::string& reason) {
   context_.Log(LogLevel::kWarning, absl::StrCat(name_, " ended by itself: ", reason));
   stop_reason_ = reason;
   last_failure_ = reason;
+  lived_ = true;
   cause_ = Cause::kRefuses;
   SetState(State::kRevoking);
   RevokeAll();
@@ -342,6 +357,7 @@ void Container::OnStopped(const absl::Status& status) {
   if (ready_at_ != 0 && context_.reactor.Now() - ready_at_ >= kGoodLife) failures_ = 0;
   if (cause_ == Cause::kRefuses) {
     last_failure_ = stop_reason_;
+    lived_ = true;
     if (context_.reactor.Now() - ready_at_ < kGoodLife) RaiseBackoff(true);
   }
   context_.RunHook(HookPoint::kAfterStop, name_, replica_, epoch_, stop_reason_);

@@ -102,6 +102,7 @@ class Container {
   void SetState(State state);
   void RaiseBackoff(bool first_is_free);
   Nanos BackoffLeft() const;
+  void WaitOutBackoff();
   void SetInstance(const InstanceId& instance, uint64_t epoch, const Address& address);
   void LearnSpec(const Spec& spec);
   void Tick();
@@ -162,6 +163,8 @@ class Container {
   uint32_t failures_ = 0;  // in a row
   uint32_t port_tries_ = 0;
   Nanos retry_at_ = 0;
+  bool lived_ = false;  // the last failure was an end after it had been ready
+  Timer backoff_;
   std::string last_failure_;
 
   Waiters waiters_;

@@ -49,8 +49,7 @@ void Container::Acquire(const Address& from, const PeerId& peer, const Message& 
     SendWait(asks);
     return LookAfter();
   }
-  if (state_ == State::kAbsent && BackoffLeft() > 0)
-    return RefuseWaiters(MessageType::kFailed, last_failure_, BackoffLeft());
+  if (state_ == State::kAbsent && BackoffLeft() > 0) return WaitOutBackoff();
   SendWait(asks);
   if (state_ == State::kStarting && known) return;
   NeedRead(&asks);

@@ -60,6 +60,7 @@ struct Waiter {
   Nanos created = 0;
   Nanos enqueued = 0;  // this attempt
   Nanos deadline = 0;
+  Reactor::TimerId pause = 0;  // it may not be served before
 };
 
 // A question to a dispatcher: ACQUIRE, repeated until it is answered for good.
@@ -192,7 +193,8 @@ class Router::Core final : public HostObserver, public Directory::Observer {
 
   // route.cc
   RouteCode Enqueue(Container* container, std::string key, const RouteOptions& options, uint32_t attempt,
-                    uint32_t written, Nanos created, RouteOp* op, RouteCallback callback, void* user_data);
+                    uint32_t written, Nanos created, RouteOp* op, RouteCallback callback, void* user_data,
+                    Nanos pause = 0);
   void ResolveKey(Waiter& waiter);
   void Pump(Container& c);
   void Serve(Container& c);

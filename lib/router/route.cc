@@ -1,5 +1,6 @@
 // Requests, tickets and queues.
 #include <algorithm>
+#include <array>
 
 #include "absl/strings/str_cat.h"
 #include "fastcontainer/records.h"
@@ -12,6 +13,8 @@ namespace {
 constexpr Nanos kSweepEvery = 100 * kMillisecond;
 // Sending a request with bytes written again and again would hide a fault that requests themselves cause.
 constexpr uint32_t kMostWrittenAttempts = 4;
+// Before the third, fourth and each further attempt at a container that breaks connections.
+constexpr std::array<Nanos, 3> kPauses = {20 * kMillisecond, 80 * kMillisecond, 200 * kMillisecond};
 
 TicketId MakeId(size_t index, uint32_t generation) {
   return (static_cast<uint64_t>(generation) << 32) | static_cast<uint64_t>(index + 1);
@@ -61,7 +64,7 @@ RouteCode Router::Core::Route(std::string_view key, const RouteOptions& options,
 
 RouteCode Router::Core::Enqueue(Container* container, std::string key, const RouteOptions& options,
                                 uint32_t attempt, uint32_t written, Nanos created, RouteOp* op,
-                                RouteCallback callback, void* user_data) {
+                                RouteCallback callback, void* user_data, Nanos pause) {
   // A request that is sent again keeps its place: it was admitted once.
   if (attempt == 1 && (waiters_.size() >= options_.queue_total ||
                        (container != nullptr && container->waiting.size() >= options_.queue_per_container))) {
@@ -86,6 +89,14 @@ RouteCode Router::Core::Enqueue(Container* container, std::string key, const Rou
   ArmSweep();
   if (container == nullptr) {
     resolving_.push_back(&w);
+    return RouteCode::kPending;
+  }
+  if (pause > 0) {
+    w.pause = reactor_.After(pause, [this, &w] {
+      w.pause = 0;
+      w.container->waiting.push_front(&w);
+      Pump(*w.container);
+    });
     return RouteCode::kPending;
   }
   if (attempt == 1) {
@@ -319,13 +330,18 @@ RouteCode Router::Core::Retry(TicketId ticket, const Attempt& attempt, const Rou
   }
   ++stats_.retries;
   const Nanos now = reactor_.Now();
+  // A container may die process by process and answer to the last: its requests must not use up their
+  // attempts on it.
+  const bool broken = attempt.outcome == Outcome::kClosed || attempt.outcome == Outcome::kRefused;
+  const Nanos pause = broken && number > 2 ? kPauses[std::min<size_t>(number - 3, kPauses.size() - 1)] : 0;
   // What it waited for so far was not its fault, but its deadline stays that of the request.
-  if (Usable(c, now) && c.waiting.empty() && c.lease->open < c.lease->slots && hosts_.Fresh(*c.host, now)) {
+  if (pause == 0 && Usable(c, now) && c.waiting.empty() && c.lease->open < c.lease->slots &&
+      hosts_.Fresh(*c.host, now)) {
     c.reason = RouteReason::kLease;
     OpenTicket(*c.lease, options, number, written, created, now, next);
     return RouteCode::kOk;
   }
-  return Enqueue(&c, std::string(), options, number, written, created, op, callback, user_data);
+  return Enqueue(&c, std::string(), options, number, written, created, op, callback, user_data, pause);
 }
 
 bool Router::Core::Cancel(RouteOp op) {
@@ -360,7 +376,9 @@ bool Router::Core::Cancel(RouteOp op) {
 void Router::Core::Forget(Waiter& waiter) {
   if (waiter.container != nullptr) {
     std::deque<Waiter*>& queue = waiter.container->waiting;
-    queue.erase(std::find(queue.begin(), queue.end(), &waiter));
+    const auto found = std::find(queue.begin(), queue.end(), &waiter);
+    if (found != queue.end()) queue.erase(found);
+    reactor_.CancelTimer(waiter.pause);
   } else {
     std::erase(resolving_, &waiter);
   }
