@@ -59,6 +59,7 @@ EpollReactor::~EpollReactor() {
 }
 
 Nanos EpollReactor::Now() const { return ReadClock(CLOCK_MONOTONIC); }
+Nanos EpollReactor::CoarseNow() const { return ReadClock(CLOCK_MONOTONIC_COARSE); }
 Nanos EpollReactor::WallNow() const { return ReadClock(CLOCK_REALTIME); }
 
 Reactor::TimerId EpollReactor::At(Nanos deadline, Callback callback) {

@@ -37,6 +37,7 @@ class EpollReactor final : public Reactor {
   void Wait(Nanos until);
 
   Nanos Now() const override;
+  Nanos CoarseNow() const override;
   Nanos WallNow() const override;
   TimerId At(Nanos deadline, Callback callback) override;
   bool CancelTimer(TimerId id) override;

@@ -25,7 +25,7 @@ void Router::Core::BeginAsk(Container& c) {
   c.ask.began = reactor_.Now();
   ++c.host->asking;
   asking_.insert(&c);
-  hosts_.Guard(*c.host, c.ask.began);
+  hosts_.Guard(*c.host);
   SendAsk(c);
 }
 

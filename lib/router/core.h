@@ -18,6 +18,7 @@
 #include "lib/router/hosts.h"
 #include "lib/router/router.h"
 #include "lib/router/token_bucket.h"
+#include "lib/router/wait_list.h"
 
 namespace fastcontainer {
 
@@ -28,24 +29,26 @@ inline namespace routing {
 struct Container;
 
 // One run of a container, as its dispatcher granted it. Lives until its last ticket has ended.
-struct Lease {
+struct alignas(64) Lease {
+  // What a warm route and the end of its ticket touch stands in one cache line.
   Container* container = nullptr;
   HostState* host = nullptr;
   uint64_t endpoint = 0;
   uint64_t epoch = 0;
-  Address address;
-  sockaddr_storage sockaddress{};
-  socklen_t sockaddress_length = 0;
-  Nanos granted = 0;  // the first time
   Nanos expires = 0;
+  Nanos last_byte = 0;
   uint32_t slots = 0;
   uint32_t open = 0;
-  uint64_t busy_ns = 0;  // since the last RENEW
-  Nanos last_byte = 0;
+  socklen_t sockaddress_length = 0;
   bool usable = true;   // false: no new tickets
   bool held = false;    // its dispatcher is gone and it still answers: it stays good past its end
   bool used = false;    // a ticket was opened since the last RENEW
   bool listed = false;  // in active_
+
+  uint64_t busy_ns = 0;  // since the last RENEW
+  Nanos granted = 0;     // the first time
+  Address address;
+  sockaddr_storage sockaddress{};
 };
 
 struct Waiter {
@@ -61,6 +64,9 @@ struct Waiter {
   Nanos enqueued = 0;  // this attempt
   Nanos deadline = 0;
   Reactor::TimerId pause = 0;  // it may not be served before
+  Waiter* previous = nullptr;  // in its container's list
+  Waiter* next = nullptr;
+  bool listed = false;
 };
 
 // A question to a dispatcher: ACQUIRE, repeated until it is answered for good.
@@ -91,8 +97,15 @@ struct Relocation {
   Reactor::TimerId timer = 0;
 };
 
-struct Container {
+struct alignas(64) Container {
+  // As in Lease: one cache line serves a warm route.
+  Lease* lease = nullptr;
+  HostState* host = nullptr;  // of the placement
+  WaitList<Waiter> waiting;
+  RouteReason reason = RouteReason::kLease;  // how the present route came about, for its tickets
+  bool suspect = false;                      // it refused or closed a connection
   std::string id;
+
   uint64_t hash = 0;
   bool known = false;  // records were read
   Spec spec;
@@ -101,23 +114,17 @@ struct Container {
   std::string bad_spec;
   Placement placement;
   uint64_t placement_revision = 0;  // 0: there is no placement
-  HostState* host = nullptr;        // of the placement
   uint64_t epoch = 0;
 
-  Lease* lease = nullptr;
   std::vector<std::unique_ptr<Lease>> leases;  // the current one, and older ones with open tickets
-  std::deque<Waiter*> waiting;
   Ask ask;
   std::unique_ptr<Relocation> relocation;
   int rounds = 0;        // relocations since it last served
-  bool suspect = false;  // it refused or closed a connection
   bool reading = false;  // a linearizable read of its placement is on its way
   Nanos failed_until = 0;
   RouteError failure;
   std::vector<std::pair<HostState*, Nanos>> full;  // hosts that said FULL, until when
-  // How the present route came about, for its tickets.
-  RouteReason reason = RouteReason::kLease;
-  RouteReason moved = RouteReason::kLease;  // kRelocated or kPlaced until the grant that follows it
+  RouteReason moved = RouteReason::kLease;         // kRelocated or kPlaced until the grant that follows it
   // When its phases began and ended; each ticket is told the part that it waited through.
   Nanos probing = 0;  // its host is being checked before a lease in hand is used; 0: it is not
   Nanos swap_began = 0, swap_ended = 0, ask_began = 0, loaded = 0;
@@ -200,7 +207,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void Serve(Container& c);
   bool Usable(const Container& c, Nanos now) const;
   void OpenTicket(Lease& lease, const RouteOptions& options, uint32_t attempt, uint32_t written,
-                  Nanos created, Nanos now, Ticket* out);
+                  Nanos created, Ticket* out);
   static void TellPhases(const Container& c, const Waiter& w, Nanos now, Ticket* out);
   TicketSlot* FindTicket(TicketId id);
   void CloseTicket(TicketSlot& slot);

@@ -120,9 +120,9 @@ class Hosts {
   void NoteEcho(HostState& host, const Message& message, Nanos now);
 
   // To be called when a ticket is opened or a question asked: keeps the guard running while something waits.
-  void Guard(HostState& host, Nanos now) {
+  void Guard(HostState& host) {
     host.guard_used = true;
-    if (host.guard_timer == 0) ArmGuard(host, now + options_.guard);
+    if (host.guard_timer == 0) ArmGuard(host, reactor_.Now() + options_.guard);
   }
 
   // Column-wise, sorted by id; rebuilt when something changed. Row i is rows()[i].

@@ -52,14 +52,14 @@ RouteCode Router::Core::Route(std::string_view key, const RouteOptions& options,
     }
   }
   Container& c = *found->second;
-  const Nanos now = reactor_.Now();
+  const Nanos now = reactor_.CoarseNow();
   if (Usable(c, now) && c.waiting.empty() && c.lease->open < c.lease->slots && hosts_.Fresh(*c.host, now) &&
       !options_.paper) {
     c.reason = RouteReason::kLease;
-    OpenTicket(*c.lease, options, 1, 0, now, now, ticket);
+    OpenTicket(*c.lease, options, 1, 0, now, ticket);
     return RouteCode::kOk;
   }
-  return Enqueue(&c, std::string(), options, 1, 0, now, op, callback, user_data);
+  return Enqueue(&c, std::string(), options, 1, 0, reactor_.Now(), op, callback, user_data);
 }
 
 RouteCode Router::Core::Enqueue(Container* container, std::string key, const RouteOptions& options,
@@ -150,7 +150,7 @@ void Router::Core::Serve(Container& c) {
     done.op = w.op;
     done.route = w.callback;
     done.user_data = w.user_data;
-    OpenTicket(*c.lease, w.options, w.attempt, w.written, w.created, now, &done.ticket);
+    OpenTicket(*c.lease, w.options, w.attempt, w.written, w.created, &done.ticket);
     TellPhases(c, w, now, &done.ticket);
     Complete(std::move(done));
     waiters_.erase(w.op);
@@ -179,7 +179,7 @@ void Router::Core::TellPhases(const Container& c, const Waiter& w, Nanos now, Ti
 }
 
 void Router::Core::OpenTicket(Lease& lease, const RouteOptions& options, uint32_t attempt, uint32_t written,
-                              Nanos created, Nanos now, Ticket* out) {
+                              Nanos created, Ticket* out) {
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<uint32_t>(slots_.size()));
     slots_.emplace_back();
@@ -205,7 +205,7 @@ void Router::Core::OpenTicket(Lease& lease, const RouteOptions& options, uint32_
     if (renew_timer_ == 0) renew_timer_ = reactor_.After(kSecond, [this] { Renew(); });
   }
   lease.used = true;
-  hosts_.Guard(*lease.host, now);
+  hosts_.Guard(*lease.host);
 
   const Container& c = *lease.container;
   out->id = MakeId(index, slot.generation);
@@ -264,7 +264,7 @@ RouteCode Router::Core::EndTicket(TicketId ticket, Outcome outcome, Nanos durati
   Lease& lease = *slot->lease;
   Container& c = *lease.container;
   CloseTicket(*slot);
-  NoteOutcome(lease, outcome, duration, reactor_.Now());
+  NoteOutcome(lease, outcome, duration, reactor_.CoarseNow());
   if (&lease != c.lease && lease.open == 0) {
     if (!lease.host->down) SendLease(lease, MessageType::kRelease);
     Retire(lease);
@@ -308,7 +308,7 @@ void Router::Core::NoteOutcome(Lease& lease, Outcome outcome, Nanos duration, Na
 RouteCode Router::Core::NoteAlive(TicketId ticket) {
   TicketSlot* slot = FindTicket(ticket);
   if (slot == nullptr) return RouteCode::kNotFound;
-  const Nanos now = reactor_.Now();
+  const Nanos now = reactor_.CoarseNow();
   slot->lease->last_byte = now;
   hosts_.NoteBytes(*slot->lease->host, now);
   return RouteCode::kOk;
@@ -338,7 +338,7 @@ RouteCode Router::Core::Retry(TicketId ticket, const Attempt& attempt, const Rou
   if (pause == 0 && Usable(c, now) && c.waiting.empty() && c.lease->open < c.lease->slots &&
       hosts_.Fresh(*c.host, now)) {
     c.reason = RouteReason::kLease;
-    OpenTicket(*c.lease, options, number, written, created, now, next);
+    OpenTicket(*c.lease, options, number, written, created, next);
     return RouteCode::kOk;
   }
   return Enqueue(&c, std::string(), options, number, written, created, op, callback, user_data, pause);
@@ -375,9 +375,7 @@ bool Router::Core::Cancel(RouteOp op) {
 
 void Router::Core::Forget(Waiter& waiter) {
   if (waiter.container != nullptr) {
-    std::deque<Waiter*>& queue = waiter.container->waiting;
-    const auto found = std::find(queue.begin(), queue.end(), &waiter);
-    if (found != queue.end()) queue.erase(found);
+    waiter.container->waiting.erase(&waiter);
     reactor_.CancelTimer(waiter.pause);
   } else {
     std::erase(resolving_, &waiter);

@@ -4,6 +4,8 @@ string(REGEX MATCHALL "NEEDED +[^\n]+" found "${listing}")
 list(TRANSFORM found REPLACE "NEEDED +" "")
 # Which of its parts Abseil has, and which release, is the system's business.
 list(TRANSFORM found REPLACE "^(libabsl)_.*" "\\1")
+# The compiler decides whether it calls libm or inlines it.
+list(REMOVE_ITEM found libm.so.6)
 list(REMOVE_DUPLICATES found)
 list(SORT found)
 string(REPLACE ";" "\n" found "${found}\n")

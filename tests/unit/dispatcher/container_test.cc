@@ -186,24 +186,44 @@ TEST_F(ContainerTest, AnExitIsToldToTheLesseesAtOnce) {
   EXPECT_NE(second.address.port, grant.address.port);
 }
 
-TEST_F(ContainerTest, EarlyExitsBackOffAfterTheFirstAndAGoodLifeForgivesThem) {
+TEST_F(ContainerTest, EarlyExitsBackOffAfterTheFirstWhileTheirRequestsWait) {
   Begin();
   Run("site");
   runtime.Exit(runtime.Of("site"), "one");
   r1.Acquire("site", 1);
   Advance(runtime.start_time);
   r1.Last(MessageType::kGrant);
+  const size_t starts = runtime.starts.size();
   runtime.Exit(runtime.Of("site"), "two");
   r1.Acquire("site", 1);
   Settle();
-  EXPECT_EQ(r1.Last(MessageType::kFailed).reason, "two");
-  EXPECT_EQ(r1.Last(MessageType::kFailed).retry_after, 100 * kMillisecond);
+  r1.Last(MessageType::kWait);
+  EXPECT_EQ(runtime.starts.size(), starts) << "it is not started before its time";
   Advance(100 * kMillisecond);
+  EXPECT_EQ(runtime.starts.size(), starts + 1);
+  Advance(runtime.start_time);
+  r1.Last(MessageType::kGrant);
+}
+
+TEST_F(ContainerTest, OneThatKeepsEndingIsRefusedInTheEndAndAGoodLifeForgivesIt) {
+  Begin();
+  Run("site");
+  for (int i = 0; i < 6; ++i) {  // 0, 100, 200, 400, 800, 1600 ms
+    runtime.Exit(runtime.Of("site"), "again");
+    r1.Acquire("site", 1);
+    if (i == 5) break;
+    Advance(kSecond + runtime.start_time);
+    r1.Last(MessageType::kGrant);
+  }
+  Settle();
+  EXPECT_EQ(r1.Last(MessageType::kFailed).reason, "again");
+  EXPECT_EQ(r1.Last(MessageType::kFailed).retry_after, 1600 * kMillisecond);
+  Advance(1600 * kMillisecond);
   r1.Acquire("site", 1);
   Advance(runtime.start_time);
   r1.Last(MessageType::kGrant);
   Advance(10 * kSecond);
-  runtime.Exit(runtime.Of("site"), "three");
+  runtime.Exit(runtime.Of("site"), "later");
   r1.Acquire("site", 1);
   Advance(runtime.start_time);
   r1.Last(MessageType::kGrant);
