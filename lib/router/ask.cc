@@ -136,7 +136,7 @@ void Router::Core::OnGrant(Container& c, HostState& host, const Message& m, Nano
 Lease& Router::Core::InstallLease(Container& c, HostState& host, const Message& m) {
   if (c.lease != nullptr && c.lease->endpoint != m.instance) DropLease(c, /*release=*/false);
   if (c.lease == nullptr) {
-    auto lease = std::make_unique<Lease>();
+    auto lease = lease_pool_.New();
     lease->container = &c;
     lease->host = &host;
     lease->endpoint = m.instance;
@@ -165,7 +165,7 @@ void Router::Core::DropLease(Container& c, bool release) {
 void Router::Core::Retire(Lease& lease) {
   Container& c = *lease.container;
   if (lease.listed) std::erase(active_, &lease);
-  std::erase_if(c.leases, [&](const std::unique_ptr<Lease>& l) { return l.get() == &lease; });
+  std::erase_if(c.leases, [&](const Pool<Lease>::Ptr& l) { return l.get() == &lease; });
 }
 
 void Router::Core::SendLease(const Lease& lease, MessageType type) {

@@ -12,7 +12,7 @@ namespace fastcontainer {
 Container& Router::Core::Find(std::string_view id) {
   auto found = containers_.find(Sv(id));
   if (found == containers_.end()) {
-    auto c = std::make_unique<Container>();
+    auto c = container_pool_.New();
     c->id = std::string(id);
     c->hash = XXH3_64bits(id.data(), id.size());
     found = containers_.emplace(c->id, std::move(c)).first;

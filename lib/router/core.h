@@ -16,6 +16,7 @@
 #include "absl/functional/function_ref.h"
 #include "lib/router/directory.h"
 #include "lib/router/hosts.h"
+#include "lib/router/pool.h"
 #include "lib/router/router.h"
 #include "lib/router/token_bucket.h"
 #include "lib/router/wait_list.h"
@@ -116,7 +117,7 @@ struct alignas(64) Container {
   uint64_t placement_revision = 0;  // 0: there is no placement
   uint64_t epoch = 0;
 
-  std::vector<std::unique_ptr<Lease>> leases;  // the current one, and older ones with open tickets
+  std::vector<Pool<Lease>::Ptr> leases;  // the current one, and older ones with open tickets
   Ask ask;
   std::unique_ptr<Relocation> relocation;
   int rounds = 0;        // relocations since it last served
@@ -297,8 +298,10 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   RouterStats stats_;
   bool shutting_down_ = false;
 
+  Pool<Lease> lease_pool_;  // before what is made from it
+  Pool<Container> container_pool_;
   absl::flat_hash_map<std::string, Container*> keys_;
-  absl::flat_hash_map<std::string, std::unique_ptr<Container>> containers_;
+  absl::flat_hash_map<std::string, Pool<Container>::Ptr> containers_;
   absl::flat_hash_map<const HostState*, ContainerSet> on_host_;
   absl::flat_hash_map<RouteOp, std::unique_ptr<Waiter>> waiters_;
   std::vector<Waiter*> resolving_;  // their key is being looked up
