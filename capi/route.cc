@@ -75,17 +75,22 @@ int32_t ReadRouteOptions(const fc_route_options* in, void* user_data, RouteOptio
 }
 
 // What fc_route() and fc_ticket_retry() have in common; `submit` asks the router.
-template <typename Submit>
+// `warm` does so where no callback is to be prepared for.
+template <typename Warm, typename Submit>
 int32_t AskRouter(fc_engine* engine, const fc_route_options* options, fc_ticket* ticket, fc_op* op,
-                  fc_route_cb callback, void* user_data, Submit submit) {
+                  fc_route_cb callback, void* user_data, Warm warm, Submit submit) {
   if (op != nullptr) *op = 0;
   if (ticket == nullptr || ticket->struct_size < sizeof(uint32_t) || callback == nullptr) return FC_E_INVALID;
   RouteOptions route_options;
   if (const int32_t code = ReadRouteOptions(options, user_data, &route_options); code != FC_OK) return code;
   if (engine->closing) return FC_E_SHUTDOWN;
+  Ticket route;
+  if (warm(route_options, &route)) {
+    Give(route, ticket);
+    return FC_OK;
+  }
   Call* const call = engine->calls.Take(CallKind::kRoute, user_data);
   call->route = callback;
-  Ticket route;
   const RouteCode code = submit(route_options, &route, &call->inner, call);
   if (code == RouteCode::kPending) {
     if (op != nullptr) *op = call->id();
@@ -104,10 +109,11 @@ int32_t Retry(fc_engine* engine, uint64_t ticket, const fc_attempt* attempt, con
     return FC_E_INVALID;
   const Attempt made{static_cast<Outcome>(known.outcome), known.bytes_written != 0, known.idempotent != 0,
                      known.body_held != 0, known.response_begun != 0};
-  return AskRouter(engine, options, next, op, callback, user_data,
-                   [&](const RouteOptions& route_options, Ticket* out, RouteOp* inner, Call* call) {
-                     return engine->engine->Retry(ticket, made, route_options, out, inner, &OnRoute, call);
-                   });
+  return AskRouter(
+      engine, options, next, op, callback, user_data, [](const RouteOptions&, Ticket*) { return false; },
+      [&](const RouteOptions& route_options, Ticket* out, RouteOp* inner, Call* call) {
+        return engine->engine->Retry(ticket, made, route_options, out, inner, &OnRoute, call);
+      });
 }
 
 int32_t EndTicket(fc_engine* engine, uint64_t ticket, const fc_outcome* outcome) {
@@ -129,12 +135,15 @@ int32_t fc_route(fc_engine* engine, fc_str key, const fc_route_options* options,
                  fc_route_cb callback, void* user_data) {
   engine->AssertThread();
   return capi::Guard(nullptr, [&] {
-    return capi::AskRouter(engine, options, ticket, op, callback, user_data,
-                           [&](const fastcontainer::RouteOptions& route_options, fastcontainer::Ticket* out,
-                               fastcontainer::RouteOp* inner, capi::Call* call) {
-                             return engine->engine->Route(capi::View(key), route_options, out, inner,
-                                                          &capi::OnRoute, call);
-                           });
+    return capi::AskRouter(
+        engine, options, ticket, op, callback, user_data,
+        [&](const fastcontainer::RouteOptions& route_options, fastcontainer::Ticket* out) {
+          return engine->engine->RouteWarm(capi::View(key), route_options, out);
+        },
+        [&](const fastcontainer::RouteOptions& route_options, fastcontainer::Ticket* out,
+            fastcontainer::RouteOp* inner, capi::Call* call) {
+          return engine->engine->Route(capi::View(key), route_options, out, inner, &capi::OnRoute, call);
+        });
   });
 }
 

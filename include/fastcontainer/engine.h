@@ -63,6 +63,9 @@ class Engine {
   Prober& prober();
 
   // Routing. What each promises is said at fc_route() and after it.
+  // The warm half of Route(), where it need not prepare for a callback: false if it is not warm, and nothing
+  // has happened.
+  bool RouteWarm(std::string_view key, const RouteOptions& options, Ticket* ticket);
   RouteCode Route(std::string_view key, const RouteOptions& options, Ticket* ticket, RouteOp* op,
                   RouteCallback callback, void* user_data);
   RouteCode EndTicket(TicketId ticket, Outcome outcome, Nanos duration);

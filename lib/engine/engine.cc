@@ -31,6 +31,9 @@ int Engine::Process(int max_callbacks) {
   return ran;
 }
 
+bool Engine::RouteWarm(std::string_view key, const RouteOptions& options, Ticket* ticket) {
+  return core_->router != nullptr && core_->router->RouteWarm(key, options, ticket);
+}
 RouteCode Engine::Route(std::string_view key, const RouteOptions& options, Ticket* ticket, RouteOp* op,
                         RouteCallback callback, void* user_data) {
   if (core_->router == nullptr) return RouteCode::kShutdown;

@@ -114,7 +114,7 @@ void Router::Core::SetHost(Container& c, HostState* host) {
 }
 
 void Router::Core::OnKey(std::string_view key, std::string_view container) {
-  const auto found = keys_.find(Sv(key));
+  const auto found = keys_.find(key);
   if (found == keys_.end()) return;
   if (container.empty()) {
     keys_.erase(found);

@@ -14,10 +14,12 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
+#include "lib/base/huge_pages.h"
 #include "lib/router/directory.h"
 #include "lib/router/hosts.h"
 #include "lib/router/pool.h"
 #include "lib/router/router.h"
+#include "lib/router/short_name.h"
 #include "lib/router/token_bucket.h"
 #include "lib/router/wait_list.h"
 
@@ -158,6 +160,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   ~Core() override;
 
   // route.cc
+  bool RouteWarm(std::string_view key, const RouteOptions& options, Ticket* ticket);
   RouteCode Route(std::string_view key, const RouteOptions& options, Ticket* ticket, RouteOp* op,
                   RouteCallback callback, void* user_data);
   RouteCode EndTicket(TicketId ticket, Outcome outcome, Nanos duration);
@@ -300,7 +303,9 @@ class Router::Core final : public HostObserver, public Directory::Observer {
 
   Pool<Lease> lease_pool_;  // before what is made from it
   Pool<Container> container_pool_;
-  absl::flat_hash_map<std::string, Container*> keys_;
+  absl::flat_hash_map<ShortName, Container*, ShortNameHash, ShortNameEq,
+                      HugePageAllocator<std::pair<const ShortName, Container*>>>
+      keys_;
   absl::flat_hash_map<std::string, Pool<Container>::Ptr> containers_;
   absl::flat_hash_map<const HostState*, ContainerSet> on_host_;
   absl::flat_hash_map<RouteOp, std::unique_ptr<Waiter>> waiters_;

@@ -4,9 +4,12 @@
 #define FASTCONTAINER_LIB_ROUTER_POOL_H_
 
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <new>
 #include <vector>
+
+#include "lib/base/huge_pages.h"
 
 namespace fastcontainer {
 
@@ -28,22 +31,27 @@ class Pool {
   }
 
  private:
-  static constexpr size_t kChunk = 64;
+  static constexpr size_t kFirstChunk = 64;
   struct Slot {
     alignas(T) std::byte bytes[sizeof(T)];
   };
 
+  // Each chunk is as large as all before it together: a proxy with many containers has them in a few huge
+  // pages.
   void Grow() {
-    chunks_.push_back(std::make_unique<Slot[]>(kChunk));
-    free_.reserve(chunks_.size() * kChunk);
-    for (size_t i = kChunk; i-- > 0;) free_.push_back(&chunks_.back()[i]);
+    const size_t count = made_ == 0 ? kFirstChunk : made_;
+    chunks_.emplace_back(count);
+    made_ += count;
+    free_.reserve(made_);
+    for (size_t i = count; i-- > 0;) free_.push_back(&chunks_.back()[i]);
   }
   void Delete(T* object) {
     object->~T();
     free_.push_back(reinterpret_cast<Slot*>(object));
   }
 
-  std::vector<std::unique_ptr<Slot[]>> chunks_;
+  std::deque<std::vector<Slot, HugePageAllocator<Slot>>> chunks_;
+  size_t made_ = 0;
   std::vector<Slot*> free_;
 };
 

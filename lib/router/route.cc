@@ -27,21 +27,35 @@ bool SafeToSendAgain(const Attempt& attempt) {
   return attempt.idempotent && attempt.body_held && !attempt.response_begun;
 }
 
+bool Router::Core::RouteWarm(std::string_view key, const RouteOptions& options, Ticket* ticket) {
+  const auto found = keys_.find(key);
+  if (found == keys_.end()) return false;
+  Container& c = *found->second;
+  const Nanos now = reactor_.CoarseNow();
+  if (!Usable(c, now) || !c.waiting.empty() || c.lease->open >= c.lease->slots ||
+      !hosts_.Fresh(*c.host, now) || options_.paper)
+    return false;
+  c.reason = RouteReason::kLease;
+  OpenTicket(*c.lease, options, 1, 0, now, ticket);
+  return true;
+}
+
 RouteCode Router::Core::Route(std::string_view key, const RouteOptions& options, Ticket* ticket, RouteOp* op,
                               RouteCallback callback, void* user_data) {
-  auto found = keys_.find(Sv(key));
+  if (RouteWarm(key, options, ticket)) return RouteCode::kOk;
+  auto found = keys_.find(key);
   std::string normal;
   if (found == keys_.end()) {
     absl::StatusOr<std::string> normalized = NormalizeKey(key);
     if (!normalized.ok()) return RouteCode::kInvalid;
     normal = *std::move(normalized);
-    if (normal != key) found = keys_.find(normal);
+    if (normal != key) found = keys_.find(std::string_view(normal));
   }
   if (found == keys_.end()) {
     std::string container;
     switch (directory_->FindKey(normal, &container)) {
       case Directory::Answer::kFound:
-        found = keys_.emplace(normal, &Find(container)).first;
+        found = keys_.emplace(ShortName(normal), &Find(container)).first;
         break;
       case Directory::Answer::kAbsent:
         ++stats_.unknown_key;
@@ -52,13 +66,8 @@ RouteCode Router::Core::Route(std::string_view key, const RouteOptions& options,
     }
   }
   Container& c = *found->second;
-  const Nanos now = reactor_.CoarseNow();
-  if (Usable(c, now) && c.waiting.empty() && c.lease->open < c.lease->slots && hosts_.Fresh(*c.host, now) &&
-      !options_.paper) {
-    c.reason = RouteReason::kLease;
-    OpenTicket(*c.lease, options, 1, 0, now, ticket);
-    return RouteCode::kOk;
-  }
+  // It may have had another spelling than the normal one.
+  if (!normal.empty() && RouteWarm(normal, options, ticket)) return RouteCode::kOk;
   return Enqueue(&c, std::string(), options, 1, 0, reactor_.Now(), op, callback, user_data);
 }
 
@@ -450,7 +459,7 @@ void Router::Core::ResolveKey(Waiter& waiter) {
   switch (directory_->FindKey(waiter.key, &container)) {
     case Directory::Answer::kFound: {
       Container& c = Find(container);
-      keys_.emplace(waiter.key, &c);
+      keys_.emplace(ShortName(waiter.key), &c);
       std::erase(resolving_, &waiter);
       waiter.container = &c;
       if (c.waiting.size() >= options_.queue_per_container) {

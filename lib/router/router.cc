@@ -66,6 +66,9 @@ Router::Router(const RouterPorts& ports, std::unique_ptr<Channel> channel, Route
     : core_(std::make_unique<Core>(ports, std::move(channel), std::move(options))) {}
 Router::~Router() = default;
 
+bool Router::RouteWarm(std::string_view key, const RouteOptions& options, Ticket* ticket) {
+  return core_->RouteWarm(key, options, ticket);
+}
 RouteCode Router::Route(std::string_view key, const RouteOptions& options, Ticket* ticket, RouteOp* op,
                         RouteCallback callback, void* user_data) {
   return core_->Route(key, options, ticket, op, callback, user_data);

@@ -27,6 +27,8 @@ class Router {
   // Everything that waits gets kShutdown.
   ~Router();
 
+  // The warm half of Route(): false if it is not, and nothing has happened.
+  bool RouteWarm(std::string_view key, const RouteOptions& options, Ticket* ticket);
   RouteCode Route(std::string_view key, const RouteOptions& options, Ticket* ticket, RouteOp* op,
                   RouteCallback callback, void* user_data);
   RouteCode EndTicket(TicketId ticket, Outcome outcome, Nanos duration);
