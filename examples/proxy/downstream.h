@@ -29,7 +29,7 @@ class Downstream final : public Tcp {
   void Finished(bool persistent);
   // The response cannot be completed, and the client must see that.
   void Abort();
-  // The exchange can take more of the body, or no more for now.
+  // The exchange can take more of the body, or no more at present.
   void UpdateReading();
   // Closes it if no request is being served.
   void Drain();

@@ -1,5 +1,6 @@
-// The router's state and its parts. One class, several files by subject: route.cc (tickets and queues),
-// ask.cc (the dispatch protocol), relocate.cc (placement), isolation.cc (may I believe my own eyes?).
+// The router's state and its parts. One class, several files by subject: route.cc (requests and queues),
+// tickets.cc, container.cc (its records), ask.cc (the dispatch protocol), relocate.cc (placement),
+// verdicts.cc (what follows when a host is lost, and whether to believe it), overload.cc.
 #ifndef FASTCONTAINER_LIB_ROUTER_CORE_H_
 #define FASTCONTAINER_LIB_ROUTER_CORE_H_
 
