@@ -192,6 +192,9 @@ TEST_F(Process, WithoutALogFolderNothingIsStarted) {
 }
 
 TEST_F(Process, WithoutDescriptorsTheStartFailsAndLeavesNothing) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "UBSan's check of virtual calls opens a pipe and takes its failure for a bad object";
+#endif
   const StartRequest request = Server();
   rlimit before{};
   getrlimit(RLIMIT_NOFILE, &before);
