@@ -12,6 +12,7 @@ constexpr Nanos kAskFirst = 3 * kMillisecond;
 constexpr Nanos kAskLast = 1 * kSecond;
 constexpr Nanos kAskWhileStarting = 250 * kMillisecond;
 constexpr Nanos kRenewEvery = 1 * kSecond;
+constexpr size_t kRenewAtOnce = 64;
 // A lease is given up so long before its dispatcher would: more than a datagram and a loop may be late.
 constexpr Nanos kLeaseMargin = 500 * kMillisecond;
 constexpr Nanos kFullHolds = 1 * kSecond;
@@ -48,7 +49,9 @@ void Router::Core::SendAsk(Container& c) {
   c.ask.sent = now;
   channel_->Send(c.host->dispatcher, m);
   const Nanos most = c.ask.starting ? kAskWhileStarting : kAskLast;
-  const Nanos delay = std::min(kAskFirst << std::min(c.ask.tries++, 10), most);
+  // Spread, from the second on: those who asked together must not ask together again.
+  Nanos delay = std::min(kAskFirst << std::min(c.ask.tries++, 10), most);
+  if (c.ask.tries > 1) delay += static_cast<Nanos>(random_() % static_cast<uint64_t>(delay / 2));
   c.ask.timer = reactor_.After(delay, [this, &c] {
     c.ask.timer = 0;
     SendAsk(c);
@@ -183,22 +186,34 @@ void Router::Core::SendLease(const Lease& lease, MessageType type) {
 
 void Router::Core::Renew() {
   renew_timer_ = 0;
-  LeaveOverloaded(reactor_.Now());
-  std::vector<Lease*> still;
-  for (Lease* lease : active_) {
+  if (renew_next_ >= active_.size()) {
+    renew_next_ = 0;
+    LeaveOverloaded(reactor_.Now());
+  }
+  // In slices over the interval: thousands at once would overflow the socket buffer of the dispatcher, and
+  // the same ones would be lost each time.
+  for (size_t i = 0; i < kRenewAtOnce && renew_next_ < active_.size(); ++i) {
+    Lease* const lease = active_[renew_next_];
     const bool used = std::exchange(lease->used, false);
     if (lease->open > 0 || used || lease->busy_ns > 0) {
       // Once more after the last ticket, so that its dispatcher learns that it is idle.
       SendLease(*lease, MessageType::kRenew);
       lease->busy_ns = 0;
-      still.push_back(lease);
+      ++renew_next_;
     } else {
       lease->listed = false;
-      if (lease->held) lease->held = false;
+      lease->held = false;
+      active_[renew_next_] = active_.back();
+      active_.pop_back();
     }
   }
-  active_.swap(still);
-  if (!active_.empty()) renew_timer_ = reactor_.After(kRenewEvery, [this] { Renew(); });
+  ArmRenew();
+}
+
+void Router::Core::ArmRenew() {
+  if (active_.empty() || renew_timer_ != 0) return;
+  const auto slices = static_cast<Nanos>((active_.size() + kRenewAtOnce - 1) / kRenewAtOnce);
+  renew_timer_ = reactor_.After(kRenewEvery / slices, [this] { Renew(); });
 }
 
 void Router::Core::OnRevoke(Container& c, HostState& host, const Message& m) {

@@ -247,6 +247,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void OnFailed(Container& c, const Message& message, Nanos now);
   Lease& InstallLease(Container& c, HostState& host, const Message& message);
   void Renew();
+  void ArmRenew();
   void SendLease(const Lease& lease, MessageType type);
   void DropLease(Container& c, bool release);
   void Retire(Lease& lease);
@@ -321,6 +322,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   std::vector<TicketSlot> slots_;
   std::vector<uint32_t> free_slots_;
   std::vector<Lease*> active_;  // leases to renew
+  size_t renew_next_ = 0;
   Reactor::TimerId renew_timer_ = 0;
   Reactor::TimerId sweep_timer_ = 0;
   std::deque<Completion> completions_;

@@ -85,7 +85,7 @@ void Router::Core::OpenTicket(Lease& lease, const RouteOptions& options, uint32_
   if (!lease.listed) {
     lease.listed = true;
     active_.push_back(&lease);
-    if (renew_timer_ == 0) renew_timer_ = reactor_.After(kSecond, [this] { Renew(); });
+    ArmRenew();
   }
   lease.used = true;
   hosts_.Guard(*lease.host);
