@@ -176,6 +176,9 @@ BENCHMARK(BareLookup);
 
 void RouteAndEnd(benchmark::State& state) {
   Cloud& cloud = TheCloud();
+  // While something else was measured nobody renewed the leases.
+  for (size_t i = 0; i < kContainers; ++i) Warm(cloud, cloud.keys[i]);
+  while (cloud.pending > 0) cloud.Process();
   fc_ticket ticket = FC_TICKET_INIT;
   size_t i = 0;
   uint64_t cold = 0;
@@ -187,7 +190,8 @@ void RouteAndEnd(benchmark::State& state) {
     if (code == FC_OK) {
       fc_ticket_end(cloud.engine, ticket.id, nullptr);
     } else {
-      ++cold, ++cloud.pending;
+      ++cold;
+      if (code == FC_PENDING) ++cloud.pending;
     }
     if (i % kSlice == 0) {  // leases are renewed as in a proxy's loop, outside of the measurement
       state.PauseTiming();
