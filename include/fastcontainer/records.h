@@ -115,7 +115,7 @@ struct Host {
 
 // Decoders. InvalidArgument names the field and what is accepted; duplicate keys, wrong types, and a "v" that
 // is not 1 are errors; unknown fields are kept where the record is rewritten by the library and ignored
-// elsewhere. What later versions add and this one must not misread is refused by name: "writers":"single",
+// elsewhere. What later versions add and this one must not misread is Unimplemented: "writers":"single",
 // "scale":{"max":>1}.
 absl::StatusOr<Key> DecodeKey(std::string_view json);
 absl::Status CheckClass(std::string_view json);

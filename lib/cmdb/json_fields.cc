@@ -125,6 +125,14 @@ void FieldReader::Refuse(const char* name, std::string_view message) {
         absl::InvalidArgumentError(absl::StrCat("field \"", PathOf(name), "\": ", std::string(message)));
 }
 
+void FieldReader::Unsupported(const char* name, std::string_view accepted) {
+  if (!ok()) return;
+  const auto found = object_.find(name);
+  *status_ = absl::UnimplementedError(
+      absl::StrCat("field \"", PathOf(name), "\": ", Shown(found == object_.end() ? nullptr : &*found),
+                   " is not supported yet; accepted is ", std::string(accepted)));
+}
+
 const json* FieldReader::Raw(const char* name) {
   if (!ok()) return nullptr;
   read_.insert(name);

@@ -61,6 +61,8 @@ class FieldReader {
   void Fail(const char* name, std::string_view expected);
   // As Fail, for a whole sentence.
   void Refuse(const char* name, std::string_view message);
+  // A value that is known by name but not offered by this version: Unimplemented.
+  void Unsupported(const char* name, std::string_view accepted);
   bool ok() const { return status_->ok(); }
 
   // The fields that nobody read, as a JSON object; "" if there are none.

@@ -41,8 +41,7 @@ void ReadReady(FieldReader& ready, Spec* spec) {
 
 void ReadScale(FieldReader& scale, Spec* spec) {
   scale.Integer<uint32_t>("max", 1, 1'000'000, &spec->scale_max);
-  if (scale.ok() && spec->scale_max > 1)
-    scale.Refuse("max", absl::StrCat(spec->scale_max, " is not supported yet; accepted is 1"));
+  if (spec->scale_max > 1) scale.Unsupported("max", "1");
   scale.Integer<uint32_t>("min", 0, spec->scale_max, &spec->scale_min);
 }
 
@@ -50,7 +49,7 @@ void ReadWriters(FieldReader& fields) {
   std::string writers = "multi";
   fields.String("writers", &writers);
   if (writers == "single")
-    fields.Refuse("writers", "\"single\" is not supported yet; accepted is \"multi\"");
+    fields.Unsupported("writers", "\"multi\"");
   else if (writers != "multi")
     fields.Fail("writers", "\"multi\"");
 }
