@@ -1,6 +1,8 @@
 // The router's side of the dispatch protocol: questions, leases and their renewal.
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "lib/router/core.h"
@@ -136,17 +138,24 @@ void Router::Core::OnGrant(Container& c, HostState& host, const Message& m, Nano
   lease.expires = now + std::max<Nanos>(m.lease - kLeaseMargin, kRenewEvery);
 }
 
+Lease& Router::Core::NewLease(Container& c) {
+  if (!std::exchange(c.first_lease_used, true)) return c.first_lease = Lease();
+  c.more_leases.push_back(lease_pool_.New());
+  return *c.more_leases.back();
+}
+
 Lease& Router::Core::InstallLease(Container& c, HostState& host, const Message& m) {
   if (c.lease != nullptr && c.lease->endpoint != m.instance) DropLease(c, /*release=*/false);
   if (c.lease == nullptr) {
-    auto lease = lease_pool_.New();
-    lease->container = &c;
-    lease->host = &host;
-    lease->endpoint = m.instance;
-    lease->address = m.address;
-    lease->sockaddress_length = m.address.ToSockaddr(&lease->sockaddress);
-    c.lease = lease.get();
-    c.leases.push_back(std::move(lease));
+    Lease& lease = NewLease(c);
+    lease.container = &c;
+    lease.host = &host;
+    lease.endpoint = m.instance;
+    lease.address = m.address;
+    sockaddr_storage name;
+    lease.sockaddress_length = m.address.ToSockaddr(&name);
+    std::memcpy(&lease.sockaddress, &name, sizeof(lease.sockaddress));
+    c.lease = &lease;
     ++stats_.leases;
   }
   c.lease->usable = true;
@@ -168,7 +177,11 @@ void Router::Core::DropLease(Container& c, bool release) {
 void Router::Core::Retire(Lease& lease) {
   Container& c = *lease.container;
   if (lease.listed) std::erase(active_, &lease);
-  std::erase_if(c.leases, [&](const Pool<Lease>::Ptr& l) { return l.get() == &lease; });
+  if (&lease == &c.first_lease) {
+    c.first_lease_used = false;
+  } else {
+    std::erase_if(c.more_leases, [&](const Pool<Lease>::Ptr& l) { return l.get() == &lease; });
+  }
 }
 
 void Router::Core::SendLease(const Lease& lease, MessageType type) {

@@ -4,6 +4,8 @@
 #ifndef FASTCONTAINER_LIB_ROUTER_CORE_H_
 #define FASTCONTAINER_LIB_ROUTER_CORE_H_
 
+#include <netinet/in.h>
+
 #include <deque>
 #include <memory>
 #include <random>
@@ -52,7 +54,7 @@ struct alignas(64) Lease {
   uint64_t busy_ns = 0;  // since the last RENEW
   Nanos granted = 0;     // the first time
   Address address;
-  sockaddr_storage sockaddress{};
+  sockaddr_in6 sockaddress{};  // or a sockaddr_in
 };
 
 struct Waiter {
@@ -108,7 +110,10 @@ struct alignas(64) Container {
   WaitList<Waiter> waiting;
   RouteReason reason = RouteReason::kLease;  // how the present route came about, for its tickets
   bool suspect = false;                      // it refused or closed a connection
+  bool first_lease_used = false;
   std::string id;
+  // Most have one lease at a time, and it stands here: both lines are fetched at once.
+  Lease first_lease;
 
   uint64_t hash = 0;
   bool known = false;  // records were read
@@ -120,7 +125,7 @@ struct alignas(64) Container {
   uint64_t placement_revision = 0;  // 0: there is no placement
   uint64_t epoch = 0;
 
-  std::vector<Pool<Lease>::Ptr> leases;  // the current one, and older ones with open tickets
+  std::vector<Pool<Lease>::Ptr> more_leases;  // beside the first, while older ones have open tickets
   Ask ask;
   std::unique_ptr<Relocation> relocation;
   int rounds = 0;        // relocations since it last served
@@ -245,6 +250,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void OnMoved(Container& c, const Message& message);
   void OnFull(Container& c, HostState& host, const Message& message, Nanos now);
   void OnFailed(Container& c, const Message& message, Nanos now);
+  Lease& NewLease(Container& c);
   Lease& InstallLease(Container& c, HostState& host, const Message& message);
   void Renew();
   void ArmRenew();

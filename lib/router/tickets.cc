@@ -28,6 +28,7 @@ bool Router::Core::RouteWarm(std::string_view key, const RouteOptions& options, 
   const auto found = keys_.find(key);
   if (found == keys_.end()) return false;
   Container& c = *found->second;
+  __builtin_prefetch(&c.first_lease, 1);
   const Nanos now = reactor_.CoarseNow();
   if (!Usable(c, now) || !c.waiting.empty() || c.lease->open >= c.lease->slots ||
       !hosts_.Fresh(*c.host, now) || options_.paper)
