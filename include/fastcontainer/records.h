@@ -64,6 +64,7 @@ struct Spec {
   std::string ready_http;  // path for a readiness GET; "": TCP connect
   Nanos ready_timeout = 90 * kSecond;
   Nanos idle = 300 * kSecond;       // stop after so long without a ticket; 0: never
+  Nanos life = 0;                   // stop so long after it became ready, tickets or not; 0: never
   Nanos stop_grace = 10 * kSecond;  // from the graceful signal to the kill
   uint32_t scale_min = 0;
   uint32_t scale_max = 1;

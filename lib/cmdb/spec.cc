@@ -73,6 +73,7 @@ void ReadFields(FieldReader& fields, Spec* spec) {
   fields.Object("ready", [spec](FieldReader& ready) { ReadReady(ready, spec); });
   fields.Object("keep_alive", [spec](FieldReader& keep_alive) {
     keep_alive.Duration("idle_s", 0, kMaxSeconds, kSecond, &spec->idle);
+    keep_alive.Duration("life_s", 0, kMaxSeconds, kSecond, &spec->life);
   });
   fields.Object("stop", [spec](FieldReader& stop) {
     stop.Duration("grace_s", 0, kMaxSeconds, kSecond, &spec->stop_grace);

@@ -1,4 +1,5 @@
-// The life of a container's instance: start, idle, stop, and what follows when it ends by itself.
+// The life of a container's instance: start, adoption, and what follows when it does not come up or ends by
+// itself.
 #include "lib/dispatcher/container.h"
 
 #include <xxhash.h>
@@ -19,12 +20,7 @@ constexpr Nanos kShortBackoff = 1 * kSecond;
 constexpr Nanos kGoodLife = 10 * kSecond;
 constexpr Nanos kBudgetRetry = 100 * kMillisecond;
 constexpr Nanos kFullRetry = 1 * kSecond;
-// A revoked lease is told again at this interval until the router has answered or the lease has expired.
-constexpr Nanos kRevokeAgain = 250 * kMillisecond;
 constexpr uint32_t kPortTries = 3;
-constexpr Nanos kStopAgain = 1 * kSecond;
-// A grant may be that late on its way to the router, which counts from its receipt.
-constexpr Nanos kLeaseMargin = 1 * kSecond;
 
 }  // namespace
 
@@ -88,11 +84,13 @@ void Container::SetInstance(const InstanceId& instance, uint64_t epoch, const Ad
   spec_known_ = false;
   spec_ = Spec();
   stop_reason_.clear();
+  retire_at_ = kForever;
 }
 
 void Container::LearnSpec(const Spec& spec) {
   spec_ = spec;
   spec_known_ = true;
+  if (ready_at_ != 0 && spec_.life > 0) retire_at_ = ready_at_ + spec_.life;
   context_.committed_memory += spec_.limits.memory;
 }
 
@@ -169,6 +167,7 @@ void Container::OnStarted(const absl::Status& status) {
   const Nanos now = context_.reactor.Now();
   ready_at_ = now;
   quiet_since_ = now;
+  if (spec_.life > 0) retire_at_ = now + spec_.life;
   port_tries_ = 0;
   start_time_.Add(now - started_at_);
   context_.start_time.Add(now - started_at_);
@@ -200,6 +199,10 @@ void Container::StartFailed(const absl::Status& status) {
   waiters_.insert(newer.begin(), newer.end());
   context_.RunHook(HookPoint::kAfterStart, name_, replica_, epoch_, last_failure_);
   Gone();
+}
+
+bool Container::LivedWell() const {
+  return ready_at_ != 0 && context_.reactor.Now() - ready_at_ >= kGoodLife;
 }
 
 void Container::RaiseBackoff(bool first_is_free) {
@@ -249,138 +252,12 @@ void Container::Exited(const std::string& reason) {
   cause_ = Cause::kRefuses;
   SetState(State::kRevoking);
   RevokeAll();
-  if (context_.reactor.Now() - ready_at_ >= kGoodLife)
+  if (LivedWell())
     failures_ = 0;
   else
     RaiseBackoff(true);
   context_.RunHook(HookPoint::kAfterStop, name_, replica_, epoch_, reason);
   Gone();
-}
-
-void Container::Tick() {
-  const Nanos now = context_.reactor.Now();
-  uint64_t tickets = 0;
-  const uint32_t expired = leases_.Expire(now, state_ == State::kRevoking, &tickets);
-  context_.stats.leases_expired += expired;
-  if (tickets != 0) quiet_since_ = now;
-  if (expired != 0) DivideSlots();
-  CheckIdle();
-  ArmTick();
-}
-
-void Container::ArmTick() {
-  if (state_ != State::kRunning) return tick_.Cancel();
-  Nanos next = leases_.NextExpiry();
-  if (spec_known_ && spec_.idle > 0 && spec_.scale_min == 0 && !HasTickets())
-    next = std::min(next, quiet_since_ + spec_.idle);
-  tick_.Set(next, [this] { Tick(); });
-}
-
-void Container::CheckIdle() {
-  const Nanos now = context_.reactor.Now();
-  if (state_ != State::kRunning || !spec_known_ || spec_.idle <= 0 || spec_.scale_min != 0) return;
-  if (HasTickets() || now - quiet_since_ < spec_.idle) return;
-  context_.RunHook(HookPoint::kIdle, name_, replica_, epoch_, "");
-  BeginStop(Cause::kIdle, "idle", kForever);
-}
-
-void Container::Drain(Nanos deadline) {
-  RefuseWaiters(MessageType::kFull, "this host is draining", kFullRetry);
-  if (has_instance() && state_ != State::kStopping) BeginStop(Cause::kDrain, "draining", deadline);
-}
-
-void Container::BeginStop(Cause cause, const std::string& reason, Nanos deadline) {
-  const bool may = context_.RunHook(HookPoint::kBeforeStop, name_, replica_, epoch_, reason);
-  if (!may && cause == Cause::kIdle) {
-    quiet_since_ = context_.reactor.Now();
-    return;
-  }
-  if (!may && cause == Cause::kMoved)
-    return reread_.Set(context_.reactor.Now() + std::max(spec_.idle, kStopAgain), [this] { Reread(); });
-  cause_ = cause;
-  stop_reason_ = reason;
-  stop_deadline_ = deadline;
-  tick_.Cancel();
-  if (state_ == State::kStarting) return StopNow();
-  SetState(State::kRevoking);
-  RevokeAll();
-  StopWhenQuiet();
-}
-
-bool Container::TakeStopBack() {
-  if (state_ != State::kRevoking || context_.draining) return false;
-  stop_.Cancel();
-  stop_reason_.clear();
-  looking_ = false;
-  quiet_since_ = context_.reactor.Now();
-  SetState(State::kRunning);
-  ArmTick();
-  return true;
-}
-
-// A lease that reported no tickets is over when the router says so or when it has expired: until then the
-// router may be sending a request there. One with open tickets is waited for until the deadline.
-void Container::StopWhenQuiet() {
-  const Nanos now = context_.reactor.Now();
-  uint64_t tickets = 0;
-  context_.stats.leases_expired += leases_.Expire(now, true, &tickets);
-  if (leases_.empty() || now >= stop_deadline_) return StopNow();
-  stop_.Set(std::min(stop_deadline_, now + kRevokeAgain), [this] {
-    RevokeAll();
-    StopWhenQuiet();
-  });
-}
-
-void Container::StopNow() {
-  SetState(State::kStopping);
-  leases_.Clear();
-  stop_.Cancel();
-  reread_.Cancel();
-  context_.runtime.Stop(
-      instance_, spec_.stop_grace,
-      [this, alive = std::weak_ptr<bool>(alive_), instance = instance_](const absl::Status& status) {
-        if (alive.expired() || instance != instance_ || state_ != State::kStopping) return;
-        OnStopped(status);
-      });
-}
-
-void Container::OnStopped(const absl::Status& status) {
-  if (!status.ok() && !absl::IsNotFound(status)) {
-    // It may still run: it is not forgotten.
-    context_.Log(LogLevel::kError,
-                 absl::StrCat(name_, " could not be stopped: ", std::string(status.message())));
-    stop_.Set(context_.reactor.Now() + kStopAgain, [this] { StopNow(); });
-    return;
-  }
-  ++context_.stats.stops;
-  if (cause_ == Cause::kIdle) ++context_.stats.idle_stops;
-  if (ready_at_ != 0 && context_.reactor.Now() - ready_at_ >= kGoodLife) failures_ = 0;
-  if (cause_ == Cause::kRefuses) {
-    last_failure_ = stop_reason_;
-    lived_ = true;
-    if (context_.reactor.Now() - ready_at_ < kGoodLife) RaiseBackoff(true);
-  }
-  context_.RunHook(HookPoint::kAfterStop, name_, replica_, epoch_, stop_reason_);
-  Gone();
-}
-
-void Container::Gone() {
-  context_.ports.Release(address_.port, name_, named_until_ == 0 ? 0 : named_until_ + kLeaseMargin);
-  if (spec_known_) context_.committed_memory -= spec_.limits.memory;
-  spec_known_ = false;
-  provisional_ = false;
-  leases_.Clear();
-  tick_.Cancel();
-  stop_.Cancel();
-  reread_.Cancel();
-  instance_.clear();
-  instance_hash_ = 0;
-  ready_at_ = 0;
-  SetState(State::kAbsent);
-  if (waiters_.empty()) return;
-  // Who came during the stop joins the next start.
-  for (auto& [peer, waiter] : waiters_) waiter.suspect = false;
-  NeedRead(&waiters_.begin()->second);
 }
 
 }  // namespace fastcontainer

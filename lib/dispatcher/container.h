@@ -27,7 +27,7 @@ class Container {
  public:
   enum class State : uint8_t { kAbsent, kStarting, kRunning, kRevoking, kStopping };
   // Why an instance is being stopped.
-  enum class Cause : uint8_t { kIdle, kMoved, kRefuses, kDrain };
+  enum class Cause : uint8_t { kIdle, kLife, kMoved, kRefuses, kDrain };
 
   Container(DispatcherContext& context, std::string name, uint32_t replica);
   Container(const Container&) = delete;
@@ -93,21 +93,25 @@ class Container {
   std::string NewInstanceId();
   void OnStarted(const absl::Status& status);
   void StartFailed(const absl::Status& status);
+  void SetState(State state);
+  bool LivedWell() const;
+  void RaiseBackoff(bool first_is_free);
+  Nanos BackoffLeft() const;
+  void WaitOutBackoff();
+  void SetInstance(const InstanceId& instance, uint64_t epoch, const Address& address);
+  void LearnSpec(const Spec& spec);
+
+  // Its end (container_stop.cc).
+  void Tick();
+  void ArmTick();
+  void CheckIdle();
+  void CheckLife();
   void BeginStop(Cause cause, const std::string& reason, Nanos deadline);
   bool TakeStopBack();
   void StopWhenQuiet();
   void StopNow();
   void OnStopped(const absl::Status& status);
   void Gone();
-  void SetState(State state);
-  void RaiseBackoff(bool first_is_free);
-  Nanos BackoffLeft() const;
-  void WaitOutBackoff();
-  void SetInstance(const InstanceId& instance, uint64_t epoch, const Address& address);
-  void LearnSpec(const Spec& spec);
-  void Tick();
-  void ArmTick();
-  void CheckIdle();
   bool HasTickets() const { return leases_.open() + leases_.waiting() != 0 || !waiters_.empty(); }
 
   // Answers (container_questions.cc).
@@ -149,10 +153,11 @@ class Container {
   bool provisional_ = false;  // adopted, and the CMDB has not confirmed it yet
   Nanos started_at_ = 0;
   Nanos ready_at_ = 0;
-  Nanos named_until_ = 0;  // until then a lease could name address_; 0: none does
-  Nanos quiet_since_ = 0;  // no tickets since
-  bool looking_ = false;   // whether it still listens
-  Timer tick_;             // lease expiry and idle time
+  Nanos named_until_ = 0;       // until then a lease could name address_; 0: none does
+  Nanos quiet_since_ = 0;       // no tickets since
+  Nanos retire_at_ = kForever;  // the end of its fixed life
+  bool looking_ = false;        // whether it still listens
+  Timer tick_;                  // lease expiry and idle time
 
   Cause cause_ = Cause::kIdle;  // kRevoking, kStopping
   std::string stop_reason_;

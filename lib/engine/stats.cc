@@ -77,6 +77,8 @@ constexpr DispatcherStat kDispatcherStats[] = {
     {"fastcontainer_stops_total", "Containers stopped.", true, [](const auto& s) { return s.stops; }},
     {"fastcontainer_idle_stops_total", "Containers stopped because nobody needed them.", true,
      [](const auto& s) { return s.idle_stops; }},
+    {"fastcontainer_life_stops_total", "Containers stopped at the end of their fixed life.", true,
+     [](const auto& s) { return s.life_stops; }},
     {"fastcontainer_exits_total", "Containers that ended by themselves.", true,
      [](const auto& s) { return s.exits; }},
     {"fastcontainer_adopted_total", "Containers taken over from an earlier incarnation.", true,

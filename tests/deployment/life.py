@@ -19,6 +19,16 @@ def test_R16_an_idle_container_stops_and_the_next_request_starts_it():
         assert cloud.placement("one")[1] == 1, "stopping is no relocation"
 
 
+def test_R16_a_fixed_life_ends_under_load_and_no_request_fails():
+    with Cloud() as cloud:
+        cloud.site("one", keep_alive={"idle_s": 300, "life_s": 2})
+        assert cloud.request("one.test").status == 200
+        OpenLoop(cloud, "one", rate=200, seconds=7).check()
+        assert len(cloud.starts("one")) >= 3, cloud.starts("one")
+        assert cloud.placement("one")[1] == 1, "the end of a life is no relocation"
+        wait_until(lambda: cloud.container_count() == 0, "nobody asks, so it is not started again", 30)
+
+
 def test_R17_no_stop_under_a_download():
     with Cloud() as cloud:
         cloud.site("one", keep_alive={"idle_s": 1})

@@ -28,7 +28,7 @@ CloudOptions Draw(uint64_t seed) {
   options.proxies = 1 + static_cast<int>(random() % 3);
   options.containers = 1 + static_cast<int>(random() % 8);
   options.spec = random() % 2 == 0
-                     ? R"({"v":1,"command":["serve"],"concurrency":8,"keep_alive":{"idle_s":3}})"
+                     ? R"({"v":1,"command":["serve"],"concurrency":8,"keep_alive":{"idle_s":3,"life_s":7}})"
                      : R"({"v":1,"command":["serve"],"concurrency":32})";
   if (random() % 2 == 0) {
     options.router.relocations_per_second = 2;

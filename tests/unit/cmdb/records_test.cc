@@ -78,7 +78,7 @@ TEST(Records, SpecReadsEveryField) {
   const absl::StatusOr<Spec> spec = DecodeSpec(R"({"v":1,"command":["/bin/app","--port","$PORT"],
       "environment":{"A":"b"},"directory":"/srv","port":8080,"concurrency":4,
       "limits":{"cpu":1.5,"memory":536870912},"probe":{"deadline_ms":20,"hedge_ms":[2.5,5]},
-      "ready":{"http":"/health","timeout_s":1.5},"keep_alive":{"idle_s":60},"stop":{"grace_s":2},
+      "ready":{"http":"/health","timeout_s":1.5},"keep_alive":{"idle_s":60,"life_s":3600},"stop":{"grace_s":2},
       "scale":{"min":1,"max":1},"writers":"multi","note":"ignored"})",
                                                "");
   ASSERT_TRUE(spec.ok()) << spec.status();
@@ -95,6 +95,7 @@ TEST(Records, SpecReadsEveryField) {
   EXPECT_EQ(spec->ready_http, "/health");
   EXPECT_EQ(spec->ready_timeout, 1500 * kMillisecond);
   EXPECT_EQ(spec->idle, 60 * kSecond);
+  EXPECT_EQ(spec->life, 3600 * kSecond);
   EXPECT_EQ(spec->stop_grace, 2 * kSecond);
   EXPECT_EQ(spec->scale_min, 1u);
   EXPECT_EQ(spec->scale_max, 1u);
@@ -205,6 +206,7 @@ TEST(Records, BadSpecsAreRefusedByName) {
       {R"({"command":["a"],"ready":{"tcp":true,"http":"/"}})", "not both"},
       {R"({"command":["a"],"ready":{"timeout_s":0}})", R"(field "ready.timeout_s")"},
       {R"({"command":["a"],"keep_alive":{"idle_s":-1}})", R"(field "keep_alive.idle_s")"},
+      {R"({"command":["a"],"keep_alive":{"life_s":"1"}})", R"(field "keep_alive.life_s")"},
       {R"({"command":["a"],"stop":{"grace_s":"1"}})", R"(field "stop.grace_s")"},
       {R"({"command":["a"],"scale":{"max":0}})", R"(field "scale.max")"},
       {R"({"command":["a"],"scale":{"min":2}})", R"(field "scale.min": expected an integer from 0 to 1)"},

@@ -71,7 +71,7 @@ TEST_P(ChaosTest, NothingIsForgottenAndNothingRunsUnplaced) {
   Begin();
   for (int i = 0; i < 4; ++i) {
     const std::string name = "c" + std::to_string(i);
-    PutSpec(name, R"("keep_alive":{"idle_s":2})");
+    PutSpec(name, R"("keep_alive":{"idle_s":2,"life_s":7})");
     Place(name, "h1", epochs[name] = 1);
   }
   for (int step = 0; step < 400 && !HasFailure(); ++step) {
