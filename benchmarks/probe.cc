@@ -66,7 +66,7 @@ BENCHMARK(BM_Floor);
 void BM_Probe(benchmark::State& state) {
   fc_error error = FC_ERROR_INIT;
   fc_prober* prober = nullptr;
-  if (fc_prober_create(&prober, &error) != FC_OK) {
+  if (fc_prober_create(&prober, nullptr, &error) != FC_OK) {
     state.SkipWithError(error.message);
     return;
   }

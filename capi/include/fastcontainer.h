@@ -2,23 +2,29 @@
  *
  * The header is the specification. What holds for all of it:
  *
- * Threads.    An engine, and all that is made from it, belongs to one thread: the one that runs its event
- * loop. Two functions may be called from any thread: fc_engine_wake() and fc_op_complete(). Engines are made
- * after fork(). Callbacks.  Run inside fc_engine_process() and fc_engine_destroy() only, never inside the
- * call that submitted the work; once for each operation, or never after fc_cancel() returned FC_OK. Any
- * function but fc_engine_destroy() and fc_engine_process() may be called from a callback. Vtable functions
- * that return an answer (policy, hooks) run where the engine needs the answer, and may call nothing but
- * fc_op_complete(). Those that begin an operation (CMDB, runtime) run inside fc_engine_process() only. No
- * callback may throw. Errors.     Functions return FC_OK (0), FC_PENDING (1), a count, or a negative FC_E_
- * code. Codes are never reused. Where there is an `fc_error *error` it may be NULL; otherwise it is the
- * caller's and gets code and message. Memory.     Strings are pointer + length, UTF-8, and are copied if they
- * are kept. What a callback is given is valid until it returns, unless said otherwise. A vtable is copied;
- * its `destroy` runs once, when the engine or dispatcher that took it is destroyed, and not if the call that
- * was to take it failed. Structs.    Options, vtables, and structs that the caller provides for output start
- * with struct_size. Set it by the
- *             *_init() function, or to sizeof. Newer fields come at the end; an unknown tail that is not zero
- * is FC_E_INVALID. Enumerated fields are int32_t or uint32_t. Time.       Durations are uint64_t nanoseconds;
- * 0 means the default. Points are CLOCK_MONOTONIC nanoseconds.
+ * Threads: an engine, and all that is made from it, belongs to one thread, the one that runs its event loop.
+ * Two functions may be called from any thread: fc_engine_wake() and fc_op_complete(). Engines are made after
+ * fork().
+ *
+ * Callbacks: run inside fc_engine_process() and fc_engine_destroy() only, never inside the call that
+ * submitted the work; once for each operation, or never after fc_cancel() returned FC_OK. Any function but
+ * fc_engine_destroy() and fc_engine_process() may be called from a callback. Vtable functions that return an
+ * answer (policy, hooks) run where the engine needs the answer, and may call nothing but fc_op_complete().
+ * Those that begin an operation (CMDB, runtime) run inside fc_engine_process() only. No callback may throw.
+ *
+ * Errors: functions return FC_OK (0), FC_PENDING (1), a count, or a negative FC_E_ code. Codes are never
+ * reused. Where there is an `fc_error *error` it may be NULL; otherwise it is the caller's and gets code and
+ * message.
+ *
+ * Memory: strings are pointer + length, UTF-8, and are copied if they are kept. What a callback is given is
+ * valid until it returns, unless said otherwise. A vtable is copied; its `destroy` runs once, when the engine
+ * or dispatcher that took it is destroyed, and not if the call that was to take it failed.
+ *
+ * Structs: options, vtables, and structs that the caller provides for output start with struct_size. Set it
+ * by the *_init() function, or to sizeof. Newer fields come at the end; an unknown tail that is not zero is
+ * FC_E_INVALID. Enumerated fields are int32_t or uint32_t.
+ *
+ * Time: durations are uint64_t nanoseconds; 0 means the default. Points are CLOCK_MONOTONIC nanoseconds.
  */
 #ifndef FASTCONTAINER_H
 #define FASTCONTAINER_H
@@ -463,15 +469,32 @@ FC_API int32_t fc_ticket_retry(fc_engine* engine, uint64_t ticket, const fc_atte
 #define FC_VERDICT_DOWN_TIMEOUT 3
 #define FC_VERDICT_LOCAL_FAULT 4 /* own firewall, route, link, permission: says nothing about the host */
 
-#define FC_PROBE_NONE 0u
-#define FC_PROBE_ICMP_DATAGRAM 1u
-#define FC_PROBE_ICMP_RAW 2u
+#define FC_PROBE_NONE 0u          /* in options: ICMP, by whichever socket is permitted */
+#define FC_PROBE_ICMP_DATAGRAM 1u /* needs net.ipv4.ping_group_range, which serves IPv6 too */
+#define FC_PROBE_ICMP_RAW 2u      /* needs CAP_NET_RAW */
+#define FC_PROBE_TCP_CONNECT 3u   /* a handshake, aborted by a reset */
+#define FC_PROBE_TCP_SYN 4u       /* half open; needs CAP_NET_RAW */
+#define FC_PROBE_ECHO 5u          /* the dispatcher's authenticated ECHO: fc_probe() only */
+#define FC_PROBE_UDP 6u           /* any answer, or port unreachable */
+
+#define FC_PROBE_DONT_FRAGMENT 1u /* what is too big for a link on the way: unreachable, EMSGSIZE */
 
 typedef struct fc_probe_options {
   uint32_t struct_size;
-  uint32_t flags;       /* 0 */
-  uint64_t deadline_ns; /* from the first packet; default 10 ms */
-  uint64_t hedge_ns[2]; /* further packets, from the first; 0: none */
+  uint32_t flags;           /* FC_PROBE_DONT_FRAGMENT */
+  uint64_t deadline_ns;     /* from the first packet; 0: 10 ms */
+  uint64_t hedge_ns[2];     /* further packets, from the first; 0: none */
+  uint64_t deadline_max_ns; /* the host's round trips so far may raise the deadline to this; 0: fixed */
+  /* Evidence of life (an answer to a probe with freshness_ns, fc_prober_note_*) not older than this answers
+   * without a packet, and a probe of the same host that is open is joined. 0: neither. */
+  uint64_t freshness_ns;
+  const struct sockaddr* source; /* NULL: as routed. Its port, 0: any, is that of TCP and UDP packets */
+  uint32_t source_length;
+  uint32_t interface_index; /* to leave by; 0: as routed */
+  uint32_t mechanism;       /* FC_PROBE_ */
+  uint32_t size;            /* payload bytes of ICMP and UDP, up to 65,000; below 16: 16 */
+  uint32_t dscp;            /* 0..63, RFC 2474 */
+  uint32_t ttl;             /* hop limit, 1..255; 0: the system's */
 } fc_probe_options;
 
 typedef struct fc_probe_result {
@@ -482,9 +505,11 @@ typedef struct fc_probe_result {
   int32_t error;      /* errno, for unreachable and local fault */
   int32_t icmp_type;  /* of an ICMP error; -1: none */
   int32_t icmp_code;
-  uint32_t reserved;
+  uint32_t shared;      /* 1: another probe's packets, or evidence without a packet */
   uint64_t rtt_ns;      /* to the kernel's receive stamp */
   uint64_t user_rtt_ns; /* to the time when it was read */
+  uint64_t stall_ns;    /* how late the loop was: to read the answer, or to judge after the deadline */
+  uint64_t deadline_ns; /* that was applied */
 } fc_probe_result;
 
 typedef void (*fc_probe_cb)(void* user_data, const fc_probe_result* result);
@@ -492,25 +517,86 @@ typedef void (*fc_probe_cb)(void* user_data, const fc_probe_result* result);
 /* Sets struct_size, the default deadline and one hedge at 3 ms. */
 FC_API void fc_probe_options_init(fc_probe_options* options);
 
-/* One ICMP verdict on `host` (numeric; the port is ignored). `options` may be NULL. FC_PENDING; FC_E_INVALID.
- * At fc_engine_destroy() the callback gets FC_VERDICT_LOCAL_FAULT with error ECANCELED. */
+/* One verdict on `host` (numeric). Its port is ignored by ICMP; the other mechanisms need one. `options` may
+ * be NULL. FC_PENDING; FC_E_INVALID: what does not fit the structs, the mechanism or the family of `host`;
+ * FC_E_SHUTDOWN. Whatever else is wrong becomes a verdict: FC_VERDICT_LOCAL_FAULT with EPERM where this
+ * process may not use the mechanism. At fc_engine_destroy() the callback gets FC_VERDICT_LOCAL_FAULT with
+ * error ECANCELED. */
 FC_API int32_t fc_probe(fc_engine* engine, const struct sockaddr* host, uint32_t host_length,
                         const fc_probe_options* options, fc_op* op, fc_probe_cb callback, void* user_data);
 
-/* Prober alone, without an engine: libfastcontainer-probe, which needs libc only. The same rules; one thread.
- */
+/* ---- the prober alone ---------------------------------------------------------------------------------- */
+
+/* libfastcontainer-probe: without an engine, and it needs libc only. A prober belongs to one thread.
+ * Callbacks run inside fc_prober_process() only, once for each probe, or never after fc_prober_cancel() has
+ * returned FC_OK. Inside them everything may be called but fc_prober_process() and fc_prober_destroy(). */
 typedef struct fc_prober fc_prober;
-FC_API int32_t fc_prober_create(fc_prober** out, fc_error* error);
-FC_API int fc_prober_fd(const fc_prober* prober);
+
+typedef struct fc_prober_options {
+  uint32_t struct_size;
+  uint32_t mechanism; /* FC_PROBE_ for probes that name none. FC_PROBE_NONE: a ping socket, else a raw one */
+  uint32_t
+      receive_buffer; /* bytes for each socket; 0: 1 MiB. net.core.rmem_max caps it without CAP_NET_ADMIN */
+  uint32_t reserved;
+} fc_prober_options;
+
+typedef struct fc_prober_stats {
+  uint32_t struct_size;
+  uint32_t open; /* probes without a verdict */
+  uint64_t packets_sent;
+  uint64_t packets_received; /* answers and ICMP errors that were a probe's */
+  uint64_t packets_foreign;  /* read and nobody's: late, forged, or to others */
+  uint64_t packets_lost;     /* that the kernel dropped because the receive buffer was full */
+  uint64_t clock_steps;      /* times that CLOCK_REALTIME was set while a probe was open */
+  uint64_t link_changes;     /* carrier changes of own interfaces */
+  uint64_t shared;           /* probes answered by another's packets or by evidence */
+} fc_prober_stats;
+
+FC_API void fc_prober_options_init(fc_prober_options* options);
+
+/* `options` may be NULL. FC_OK; FC_E_INVALID; FC_E_NOMEM; FC_E_SYSTEM; FC_E_PERMISSION: the message names the
+ * sysctl or capability that would allow it. Nothing on the machine is changed. */
+FC_API int32_t fc_prober_create(fc_prober** out, const fc_prober_options* options, fc_error* error);
+FC_API int fc_prober_fd(const fc_prober* prober); /* poll it for reading; the same for the prober's life */
 FC_API uint64_t fc_prober_deadline(const fc_prober* prober); /* CLOCK_MONOTONIC ns; UINT64_MAX: none */
+/* FC_PROBE_ that serves probes which name none, for AF_INET or AF_INET6; FC_PROBE_NONE: none is permitted. */
+FC_API uint32_t fc_prober_mechanism(fc_prober* prober, int family);
 /* Call it when the descriptor is readable and when the deadline has passed. Returns the number of callbacks
- * run. */
+ * run. Answers and errors that have arrived are read before any time-out is judged. */
 FC_API int32_t fc_prober_process(fc_prober* prober);
+/* FC_PENDING, and sets *probe (may be NULL); FC_E_INVALID; FC_E_UNSUPPORTED: FC_PROBE_ECHO; FC_E_NOMEM. */
 FC_API int32_t fc_prober_probe(fc_prober* prober, const struct sockaddr* host, uint32_t host_length,
                                const fc_probe_options* options, fc_probe_cb callback, void* user_data,
                                uint64_t* probe);
+/* FC_OK; FC_E_NOT_FOUND: its callback has run, or there is none. Also ends a batch. */
 FC_API int32_t fc_prober_cancel(fc_prober* prober, uint64_t probe);
+
+/* A verdict on each of `count` hosts (copied), at most `packets_per_second` packets in a second (0: no
+ * limit; hedges count). `index` is that of the host. Open probes are bounded so that their answers fit the
+ * receive buffer; what the kernel drops nevertheless is counted in packets_lost. Codes as
+ * fc_prober_probe(). */
+typedef void (*fc_batch_cb)(void* user_data, size_t index, const fc_probe_result* result);
+FC_API int32_t fc_prober_batch(fc_prober* prober, const struct sockaddr_storage* hosts, size_t count,
+                               const fc_probe_options* options, uint32_t packets_per_second,
+                               fc_batch_cb callback, void* user_data, uint64_t* batch);
+
+/* Evidence of life without a probe, for probes with freshness_ns. `rtt_ns` 0: unknown. */
+FC_API int32_t fc_prober_note_alive(fc_prober* prober, const struct sockaddr* host, uint32_t host_length,
+                                    uint64_t rtt_ns);
+/* Asks the kernel (TCP_INFO) what it knows from a connected TCP socket: the peer's last data or
+ * acknowledgement counts as evidence of that age. FC_OK; FC_E_INVALID: no such socket; FC_E_NOT_FOUND: it
+ * knows nothing yet. */
+FC_API int32_t fc_prober_note_connection(fc_prober* prober, int fd);
+
+/* FC_OK; FC_E_INVALID. */
+FC_API int32_t fc_prober_get_stats(const fc_prober* prober, fc_prober_stats* stats);
 FC_API void fc_prober_destroy(fc_prober* prober); /* no callbacks; NULL is a no-op */
+
+/* A prober for one verdict, blocking until it is there (deadline_ns, and what the machine adds). FC_OK:
+ * *result is filled; else as fc_prober_create() and fc_prober_probe(). For scripts: what probes often keeps a
+ * prober. */
+FC_API int32_t fc_probe_once(const struct sockaddr* host, uint32_t host_length,
+                             const fc_probe_options* options, fc_probe_result* result, fc_error* error);
 
 /* ---- the CMDB of an engine ----------------------------------------------------------------------------- */
 

@@ -85,7 +85,7 @@ void fc_probe_options_init(fc_probe_options* options) {
     options->hedge_ns[i] = static_cast<uint64_t>(defaults.hedge[i]);
 }
 
-int32_t fc_prober_create(fc_prober** out, fc_error* error) {
+int32_t fc_prober_create(fc_prober** out, const fc_prober_options*, fc_error* error) {
   if (out == nullptr) return Fail(error, FC_E_INVALID, "out is NULL");
   *out = nullptr;
   void* const memory = malloc(sizeof(fc_prober));

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "fastcontainer/probe.h"
 #include "lib/probe/deadline_heap.h"
 #include "lib/probe/icmp_socket.h"
 
@@ -18,8 +19,6 @@ namespace fastcontainer {
 
 // The numbers are those of Verdict and FC_VERDICT_. ICMP gives no kUpPortClosed.
 enum class IcmpVerdict : uint8_t { kUp = 0, kDownUnreachable = 2, kDownTimeout = 3, kLocalFault = 4 };
-
-inline constexpr size_t kMaxHedges = 2;
 
 // All times are nanoseconds; points are on CLOCK_MONOTONIC.
 struct IcmpOptions {

@@ -18,7 +18,7 @@ class ProbeCApi : public NetNamespace {
     NetNamespace::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     fc_error error = FC_ERROR_INIT;
-    ASSERT_EQ(fc_prober_create(&prober_, &error), FC_OK) << error.message;
+    ASSERT_EQ(fc_prober_create(&prober_, nullptr, &error), FC_OK) << error.message;
     fc_probe_options_init(&options_);
     options_.deadline_ns = kFar;
   }
@@ -97,7 +97,7 @@ TEST_F(ProbeCApi, WhatIsWrongIsRefused) {
   EXPECT_EQ(fc_prober_probe(prober_, nullptr, 16, &options_, &Record, &results_, nullptr), FC_E_INVALID);
   EXPECT_EQ(fc_prober_probe(prober_, host, 16, &options_, nullptr, &results_, nullptr), FC_E_INVALID);
   EXPECT_EQ(fc_prober_cancel(nullptr, 1), FC_E_INVALID);
-  EXPECT_EQ(fc_prober_create(nullptr, nullptr), FC_E_INVALID);
+  EXPECT_EQ(fc_prober_create(nullptr, nullptr, nullptr), FC_E_INVALID);
   EXPECT_EQ(fc_prober_process(prober_), 0);
 }
 
@@ -117,11 +117,11 @@ TEST_F(ProbeCApi, WithoutPermissionTheErrorSaysWhatToSet) {
   const WithoutCapability raw(CAP_NET_RAW);
   fc_error error = FC_ERROR_INIT;
   fc_prober* prober = prober_;
-  EXPECT_EQ(fc_prober_create(&prober, &error), FC_E_PERMISSION);
+  EXPECT_EQ(fc_prober_create(&prober, nullptr, &error), FC_E_PERMISSION);
   EXPECT_EQ(prober, nullptr);
   EXPECT_EQ(error.code, FC_E_PERMISSION);
   EXPECT_THAT(error.message, testing::HasSubstr("net.ipv4.ping_group_range"));
-  EXPECT_EQ(fc_prober_create(&prober, nullptr), FC_E_PERMISSION);
+  EXPECT_EQ(fc_prober_create(&prober, nullptr, nullptr), FC_E_PERMISSION);
   fc_prober_destroy(nullptr);
 }
 
