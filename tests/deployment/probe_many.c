@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   count = (unsigned)atoi(argv[optind + 1]);
-  if (fc_prober_create(&prober, &error) != FC_OK) {
+  if (fc_prober_create(&prober, NULL, &error) != FC_OK) {
     fprintf(stderr, "probe_many: %s\n", error.message);
     return 1;
   }
