@@ -1,0 +1,74 @@
+// How a router's questions are spread over time: a dispatcher's socket holds only so many at once.
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <string>
+
+#include "tests/unit/router/fixture.h"
+
+namespace fastcontainer {
+namespace {
+
+class AskTest : public RouterTest {
+ protected:
+  // Sends one request to each container; their tickets stay open.
+  void RouteAll(int count) {
+    PutContainers(count);
+    Begin();
+    for (int i = 0; i < count; ++i) Route(absl::StrCat("c", i), &requests.emplace_back());
+    Settle();
+  }
+  // The most questions that began within one `window`.
+  static size_t Burst(const std::vector<FakeDispatcher::Question>& asked, Nanos window) {
+    size_t most = 0;
+    for (size_t first = 0, last = 0; last < asked.size(); ++last) {
+      while (asked[last].at - asked[first].at >= window) ++first;
+      most = std::max(most, last - first + 1);
+    }
+    return most;
+  }
+  std::deque<Asked> requests;
+};
+
+TEST_F(AskTest, ThousandsOfLeasesAreNotRenewedInOneBurst) {
+  constexpr int kLeases = 3000;
+  RouteAll(kLeases);
+  Advance(100 * kMillisecond);
+  ASSERT_TRUE(
+      std::all_of(requests.begin(), requests.end(), [](const Asked& r) { return r.code == RouteCode::kOk; }));
+  const Nanos begin = reactor.Now();
+  Advance(4 * kSecond);
+  const std::vector<FakeDispatcher::Question> renewals = h1.Of(MessageType::kRenew, begin);
+  EXPECT_LE(Burst(renewals, 5 * kMillisecond), 128u) << "a burst overflows the dispatcher's socket buffer";
+  std::map<std::string, int> count;
+  for (const FakeDispatcher::Question& renewal : renewals) ++count[renewal.message.container];
+  ASSERT_EQ(count.size(), static_cast<size_t>(kLeases)) << "each lease is renewed";
+  for (const auto& [container, times] : count) {
+    EXPECT_GE(times, 3) << container << ": each second";
+    EXPECT_LE(times, 5) << container;
+  }
+}
+
+TEST_F(AskTest, AFewLeasesAreRenewedEachSecond) {
+  RouteAll(3);
+  Advance(100 * kMillisecond);
+  const Nanos begin = reactor.Now();
+  Advance(10 * kSecond);
+  EXPECT_EQ(h1.Of(MessageType::kRenew, begin).size(), 30u);
+}
+
+TEST_F(AskTest, ThoseWhoAskedTogetherDoNotAskTogetherAgain) {
+  constexpr size_t kContainers = 400;
+  h1.answer = MessageType::kWait;
+  RouteAll(kContainers);
+  EXPECT_EQ(h1.Of(MessageType::kAcquire).size(), kContainers) << "the first question is not delayed";
+  Advance(500 * kMillisecond);
+  const Nanos begin = reactor.Now();
+  Advance(2 * kSecond);
+  const std::vector<FakeDispatcher::Question> asked = h1.Of(MessageType::kAcquire, begin);
+  EXPECT_GE(asked.size(), 4 * kContainers) << "and they do go on asking";
+  EXPECT_LE(Burst(asked, kMillisecond), kContainers / 10);
+}
+
+}  // namespace
+}  // namespace fastcontainer
