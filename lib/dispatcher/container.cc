@@ -53,6 +53,10 @@ ContainerInfo Container::Info() const {
   return info;
 }
 
+void Container::Log(LogLevel level, std::string_view event) const {
+  context_.Log(level, absl::StrCat(name_, " ", std::string(event)));
+}
+
 void Container::SetState(State state) {
   const auto gauge = [this](State of) -> uint32_t* {
     switch (of) {
@@ -172,6 +176,8 @@ void Container::OnStarted(const absl::Status& status) {
   start_time_.Add(now - started_at_);
   context_.start_time.Add(now - started_at_);
   SetState(State::kRunning);
+  Log(LogLevel::kInfo, absl::StrCat("ready: address ", address_.ToString(), ", epoch ", epoch_, ", ",
+                                    (now - started_at_) / kMillisecond, " ms"));
   context_.RunHook(HookPoint::kAfterStart, name_, replica_, epoch_, "");
   context_.RunHook(HookPoint::kReady, name_, replica_, epoch_, "");
   for (auto& [peer, waiter] : waiters_) waiter.suspect = false;  // it was seen ready just now
@@ -183,11 +189,15 @@ void Container::StartFailed(const absl::Status& status) {
   const bool full = status.code() == absl::StatusCode::kResourceExhausted;
   ++context_.stats.start_failures;
   last_failure_ = std::string(status.message());
-  context_.Log(LogLevel::kWarning, absl::StrCat(name_, " did not start: ", last_failure_));
   // Somebody took the port between the choice and the start: another one is tried before anyone is told.
-  if (full && spec_.port == 0 && ++port_tries_ < kPortTries && !waiters_.empty()) return Gone();
+  if (full && spec_.port == 0 && ++port_tries_ < kPortTries && !waiters_.empty()) {
+    Log(LogLevel::kWarning, absl::StrCat("failed: ", last_failure_, "; another port is tried"));
+    return Gone();
+  }
   port_tries_ = 0;
   if (!full) RaiseBackoff(false);
+  Log(LogLevel::kWarning, absl::StrCat("failed: ", last_failure_, "; retry after ",
+                                       (full ? kFullRetry : BackoffLeft()) / kMillisecond, " ms"));
   lived_ = false;
   std::vector<Waiters::value_type> newer;  // they wait for a reading, not for this start
   for (auto it = waiters_.begin(); it != waiters_.end();) {
@@ -231,13 +241,14 @@ Nanos Container::BackoffLeft() const { return std::max<Nanos>(retry_at_ - contex
 void Container::Adopt(const RunningInstance& instance) {
   SetInstance(instance.instance, instance.epoch, instance.address);
   const absl::Status port = context_.ports.Take(instance.address.port, name_, context_.reactor.Now());
-  if (!port.ok()) context_.Log(LogLevel::kError, absl::StrCat(name_, ": ", std::string(port.message())));
+  if (!port.ok()) Log(LogLevel::kError, std::string(port.message()));
   // Routers may hold leases of the earlier incarnation, and what ran before is as good as anything started.
   ready_at_ = context_.reactor.Now();
   quiet_since_ = ready_at_;
   named_until_ = ready_at_ + context_.options.lease;
   provisional_ = true;
   ++context_.stats.adopted;
+  Log(LogLevel::kInfo, absl::StrCat("adopted: address ", address_.ToString(), ", epoch ", epoch_));
   SetState(State::kRunning);
   Reread();
 }
@@ -245,7 +256,7 @@ void Container::Adopt(const RunningInstance& instance) {
 void Container::Exited(const std::string& reason) {
   if (state_ != State::kRunning && state_ != State::kRevoking) return;
   ++context_.stats.exits;
-  context_.Log(LogLevel::kWarning, absl::StrCat(name_, " ended by itself: ", reason));
+  Log(LogLevel::kWarning, absl::StrCat("ended by itself: ", reason));
   stop_reason_ = reason;
   last_failure_ = reason;
   lived_ = true;

@@ -94,6 +94,8 @@ class Container {
   void OnStarted(const absl::Status& status);
   void StartFailed(const absl::Status& status);
   void SetState(State state);
+  // "<container> <event>".
+  void Log(LogLevel level, std::string_view event) const;
   bool LivedWell() const;
   void RaiseBackoff(bool first_is_free);
   Nanos BackoffLeft() const;
@@ -162,6 +164,7 @@ class Container {
   Cause cause_ = Cause::kIdle;  // kRevoking, kStopping
   std::string stop_reason_;
   Nanos stop_deadline_ = 0;
+  Nanos stop_began_ = 0;  // kStopping
   Timer stop_;
 
   StartTime start_time_;

@@ -119,6 +119,7 @@ void Container::StopWhenQuiet() {
 }
 
 void Container::StopNow() {
+  if (state_ != State::kStopping) stop_began_ = context_.reactor.Now();
   SetState(State::kStopping);
   leases_.Clear();
   stop_.Cancel();
@@ -134,12 +135,13 @@ void Container::StopNow() {
 void Container::OnStopped(const absl::Status& status) {
   if (!status.ok() && !absl::IsNotFound(status)) {
     // It may still run: it is not forgotten.
-    context_.Log(LogLevel::kError,
-                 absl::StrCat(name_, " could not be stopped: ", std::string(status.message())));
+    Log(LogLevel::kError, absl::StrCat("could not be stopped: ", std::string(status.message())));
     stop_.Set(context_.reactor.Now() + kStopAgain, [this] { StopNow(); });
     return;
   }
   ++context_.stats.stops;
+  Log(LogLevel::kInfo, absl::StrCat("stopped: ", stop_reason_, ", ",
+                                    (context_.reactor.Now() - stop_began_) / kMillisecond, " ms"));
   if (cause_ == Cause::kIdle) ++context_.stats.idle_stops;
   if (cause_ == Cause::kLife) ++context_.stats.life_stops;
   if (LivedWell()) failures_ = 0;

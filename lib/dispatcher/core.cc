@@ -97,6 +97,10 @@ void DispatcherCore::Serve(const absl::Status& status) {
                                    // Nothing is concluded from a router's silence: its leases expire.
                                    [](const Address&, int) {});
     ArmResync();
+    context_.Log(
+        LogLevel::kInfo,
+        absl::StrCat("serving: host ", context_.options.host, ", address ", context_.address.ToString(),
+                     ", UDP port ", context_.options.dispatcher_port, ", incarnation ", incarnation_));
   }
   if (!status.ok()) context_.Log(LogLevel::kError, absl::StrCat("start: ", std::string(status.message())));
   if (!ready_) return;

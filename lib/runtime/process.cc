@@ -90,6 +90,8 @@ void ProcessRuntime::Start(const StartRequest& request, StartCallback callback) 
   Instance& started = *instance;
   started.start = std::move(callback);
   leaders_.insert(started.record.pid);
+  Log(LogLevel::kInfo, absl::StrCat(request.container, " started: pid ", started.record.pid, ", address ",
+                                    request.address.ToString()));
   instances_[request.instance] = std::move(instance);
   WatchLeader(started);
   if (started.phase == Phase::kStarting) WaitForReadiness(request.spec, started);

@@ -1,5 +1,7 @@
 #include "lib/dispatcher/dispatcher.h"
 
+#include <gmock/gmock.h>
+
 #include "tests/unit/dispatcher/fixture.h"
 
 namespace fastcontainer {
@@ -375,6 +377,30 @@ TEST_F(DispatcherTest, AHookMayVetoAStart) {
   r1.Last(MessageType::kGrant);
   EXPECT_EQ(points, (std::vector<HookPoint>{HookPoint::kBeforeStart, HookPoint::kBeforeStart,
                                             HookPoint::kAfterStart, HookPoint::kReady}));
+}
+
+TEST_F(DispatcherTest, TheLifeOfEachContainerIsLogged) {
+  runtime.recovered = {{"i1", "old", 0, 4, "1", *Address::Parse("10.0.0.1:20005"), true}};
+  PutSpec("old");
+  Place("old", "h1", 4);
+  Begin();
+  EXPECT_THAT(logged,
+              testing::ElementsAre("old adopted: address 10.0.0.1:20005, epoch 4",
+                                   "serving: host h1, address 10.0.0.1, UDP port 7070, incarnation 1"));
+  logged.clear();
+  const Message grant = Run("site", R"("port":8080,"keep_alive":{"idle_s":2})");
+  r1.Release(grant);
+  Advance(2 * kSecond + runtime.stop_time);
+  EXPECT_THAT(logged, testing::ElementsAre("site ready: address 10.0.0.1:8080, epoch 1, 50 ms",
+                                           "site stopped: idle, 20 ms"));
+  logged.clear();
+  runtime.next_start = absl::AbortedError("exit status 3");
+  r1.Acquire("site", 1);
+  Advance(runtime.start_time);
+  EXPECT_THAT(logged, testing::ElementsAre("! site failed: exit status 3; retry after 100 ms"));
+  logged.clear();
+  runtime.Exit("i1", "signal 9");
+  EXPECT_THAT(logged, testing::ElementsAre("! old ended by itself: signal 9"));
 }
 
 }  // namespace

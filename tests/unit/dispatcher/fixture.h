@@ -168,6 +168,9 @@ class DispatcherTest : public testing::Test {
     options.host = "h1";
     options.address = *Address::Parse("10.0.0.1");
     options.load = [this] { return machine; };
+    log = [this](LogLevel level, std::string_view, std::string_view message) {
+      logged.push_back(absl::StrCat(level == LogLevel::kInfo ? "" : "! ", std::string(message)));
+    };
     options.port_is_free = [](const Address&) { return true; };
     options.check = [this](const Address&, Nanos, absl::AnyInvocable<void(bool)> callback) {
       ++checks;
@@ -185,7 +188,7 @@ class DispatcherTest : public testing::Test {
         std::make_unique<Dispatcher>(reactor, cmdb,
                                      std::make_unique<Channel>(net.Open(at), std::vector<ClusterKey>{}, "h1",
                                                                static_cast<uint64_t>(reactor.WallNow())),
-                                     runtime, &hook, nullptr, options);
+                                     runtime, &hook, &log, options);
   }
   // Lets everything happen that needs no time to pass.
   void Settle() {
@@ -236,6 +239,8 @@ class DispatcherTest : public testing::Test {
   DispatcherOptions options;
   LoadReport machine;
   Hook hook;
+  LogSink log;
+  std::vector<std::string> logged;  // with "! " before what is more than information
   bool listens = true;
   int checks = 0;
   std::vector<absl::Status> started;
