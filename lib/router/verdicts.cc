@@ -40,8 +40,8 @@ void Router::Core::OnHostDown(HostState& host) {
 }
 
 void Router::Core::OnServiceDown(HostState& host, bool refused, Nanos check_started) {
-  Log(LogLevel::kWarning, absl::StrCat("the dispatcher of host ", host.id,
-                                       refused ? " is gone" : " does not answer", "; the host does"));
+  Log(LogLevel::kWarning, absl::StrCat("the dispatcher of host ", host.id, " does not answer",
+                                       refused ? " (its port is closed)" : "", "; the host does"));
   const auto still_answers = [&](const Container& c) {
     if (c.lease == nullptr || c.suspect) return false;
     // A refusal shows a process that ended, not a machine that hangs: its containers are innocent until they
