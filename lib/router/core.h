@@ -101,6 +101,9 @@ struct Relocation {
   Placement next;
   Cmdb::OpId txn = 0;
   Reactor::TimerId timer = 0;
+  Reactor::TimerId second_look = 0;  // the end of LookAgain()'s
+  bool look_first = false;           // the rounds are used up
+  bool looked_again = false;
 };
 
 struct alignas(64) Container {
@@ -286,6 +289,8 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   Admission MayBelieve(Nanos now);
   void AskWitnesses();
   void WitnessAnswered(bool up);
+  bool LookAgain(Container& c);  // whether it does
+  void EndLook(Container& c, bool late);
   void RunHostHook(HookPoint point, const HostState& host);
 
   // overload.cc

@@ -31,15 +31,18 @@ void Router::Core::Relocate(Container& c, std::string reason) {
   if (options_.no_relocation)
     return FailAll(c, {RouteCode::kNoHost,
                        absl::StrCat(c.id, ": ", reason, ", and this router may not place it"), kRetryAfter});
-  if (c.rounds >= kMostRounds) {
+  // Who was lost three times in a row is more likely far away than dead: it is asked without haste first.
+  const bool look_first = c.rounds >= kMostRounds && reason == "host-down";
+  if (c.rounds >= kMostRounds && !look_first) {
     c.rounds = 0;
     return FailAll(
         c, {RouteCode::kNoHost, absl::StrCat("no host takes ", c.id, " (", reason, ")"), kRetryAfter});
   }
-  ++c.rounds;
+  c.rounds = look_first ? 1 : c.rounds + 1;
   auto relocation = std::make_unique<Relocation>();
   relocation->reason = std::move(reason);
   relocation->from = c.host;
+  relocation->look_first = look_first;
   BeginRelocation(c, std::move(relocation));
 }
 
@@ -102,6 +105,7 @@ void Router::Core::Admit(Container& c) {
     budget_.Take();
     of_host.Take();
   }
+  if (r.look_first && LookAgain(c)) return;
   if (!Rank(c, &r.candidates)) return;
   Choose(c);
 }
@@ -120,6 +124,7 @@ bool Router::Core::Rank(Container& c, std::vector<HostState*>* out) {
   }
   *out = Candidates(c, r.from, kMostCandidates);
   if (!out->empty()) return true;
+  if (LookAgain(c)) return false;
   EndRelocation(c, false,
                 {RouteCode::kNoHost, absl::StrCat("no host fits ", c.id, " (", r.reason, ")"), kRetryAfter});
   return false;
@@ -205,6 +210,7 @@ void Router::Core::Choose(Container& c) {
   }
   if (silent < r.candidates.size()) return;  // verdicts are on their way
   const bool veto = r.vetoed.size() == r.candidates.size();
+  if (!veto && LookAgain(c)) return;
   EndRelocation(
       c, false,
       {veto ? RouteCode::kVeto : RouteCode::kNoHost,
@@ -296,6 +302,7 @@ void Router::Core::EndRelocation(Container& c, bool won, const RouteError& error
   const std::unique_ptr<Relocation> r = std::move(c.relocation);
   relocating_.erase(&c);
   reactor_.CancelTimer(r->timer);
+  reactor_.CancelTimer(r->second_look);
   cmdb_.Cancel(r->txn);
   if (won) {
     c.moved = r->from != nullptr ? RouteReason::kRelocated : RouteReason::kPlaced;

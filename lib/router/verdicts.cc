@@ -1,5 +1,6 @@
 // What follows from a verdict on a host, and whether this process may believe its own eyes.
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "lib/router/core.h"
@@ -26,8 +27,10 @@ void Router::Core::OnHostUp(HostState& host) {
     for (Container* c : here) Pump(*c);
   }
   const std::vector<Container*> relocating(relocating_.begin(), relocating_.end());
-  for (Container* c : relocating)
+  for (Container* c : relocating) {
+    if (c->relocation != nullptr && c->relocation->second_look != 0) EndLook(*c, /*late=*/false);
     if (c->relocation != nullptr && !c->relocation->candidates.empty()) Choose(*c);
+  }
   serving_ = outer;
 }
 
@@ -129,6 +132,10 @@ void Router::Core::AskWitnesses() {
       if (host.exists && host.address && !silent && witnesses.size() < kMostWitnesses)
         witnesses.push_back(host.address);
     });
+    // And the silent ones: what comes too late for a short deadline has come over a network that works.
+    for (const auto& [host, at] : recent_down_)
+      if (host->exists && host->address && witnesses.size() < kMostWitnesses)
+        witnesses.push_back(host->address);
   }
   witnesses_asked_ = static_cast<uint32_t>(witnesses.size()) + 1;
   ProbeOptions probe;
@@ -157,7 +164,50 @@ void Router::Core::WitnessAnswered(bool up) {
   witness_probes_.clear();
   const std::vector<Container*> waiting(relocating_.begin(), relocating_.end());
   for (Container* c : waiting)
-    if (c->relocation != nullptr && c->relocation->candidates.empty() && c->relocation->timer == 0) Admit(*c);
+    if (c->relocation != nullptr && c->relocation->candidates.empty() && c->relocation->timer == 0 &&
+        c->relocation->second_look == 0)
+      Admit(*c);
+}
+
+// Before anybody is refused: a container's deadline may be shorter than the way to every host, and who missed
+// it is only far away. Those who count as down are asked without haste, the host that was left among them.
+bool Router::Core::LookAgain(Container& c) {
+  Relocation& r = *c.relocation;
+  if (r.looked_again || !r.wanted.empty()) return false;
+  r.looked_again = true;
+  std::vector<HostState*> silent;
+  if (r.reason == "host-down") silent.push_back(r.from);
+  hosts_.ForEach([&](HostState& host) {
+    if (host.down && &host != r.from && host.exists && host.address && silent.size() < kMostSuspects)
+      silent.push_back(&host);
+  });
+  if (silent.empty()) return false;
+  r.candidates.clear();
+  ProbeOptions probe;
+  probe.deadline = options_.service_deadline;
+  r.second_look = reactor_.After(probe.deadline, [this, &c] {
+    c.relocation->second_look = 0;
+    EndLook(c, /*late=*/true);
+  });
+  for (HostState* host : silent) {
+    hosts_.Check(*host, probe, /*ask_dispatcher=*/true);
+    if (c.relocation.get() != &r || r.second_look == 0) break;
+  }
+  return true;
+}
+
+void Router::Core::EndLook(Container& c, bool late) {
+  Relocation& r = *c.relocation;
+  if (r.reason == "host-down" && serving_ == r.from)
+    return EndRelocation(c, false,
+                         {RouteCode::kConflict, absl::StrCat("host ", r.from->id, " answers after all"), 0});
+  r.candidates = Candidates(c, r.from, kMostSuspects);
+  if (r.candidates.empty() && !late) return;
+  reactor_.CancelTimer(std::exchange(r.second_look, 0));
+  if (!r.candidates.empty()) return Choose(c);
+  EndRelocation(
+      c, false,
+      {RouteCode::kNoHost, absl::StrCat("no host answers for ", c.id, " (", r.reason, ")"), kSecond});
 }
 
 void Router::Core::RunHostHook(HookPoint point, const HostState& host) {

@@ -127,6 +127,26 @@ TEST(Scenario, SlowEchoesAloneRelocateNothing) {
   ExpectHolds(cloud);
 }
 
+TEST(Scenario, ADeadlineShorterThanTheWayToEveryHostFailsNothing) {
+  for (const bool paper : {false, true}) {
+    CloudOptions options;
+    options.machines = 3;
+    options.spec = R"({"v":1,"command":["serve"],"concurrency":32,"probe":{"deadline_ms":1,"hedge_ms":[]}})";
+    options.router.paper = paper;
+    options.router.relocations_per_second = 5;
+    options.router.relocation_burst = 10;
+    Cloud cloud(options);
+    cloud.Warm();
+    const uint64_t before = cloud.invariants().relocations();
+    cloud.network().faults.slow_echo = 0.5;
+    cloud.Run(10 * kSecond, {50, 1.0, kMillisecond / 2, 5 * kMillisecond});
+    cloud.Run(10 * kSecond);
+    ExpectNoneFailed(cloud);
+    EXPECT_LE(cloud.invariants().relocations() - before, 2u * (10 + 5 * 20)) << "two routers' budgets";
+    ExpectHolds(cloud);
+  }
+}
+
 TEST(Scenario, RestartedDispatcherAdoptsWhatRuns) {
   Cloud cloud(CloudOptions{});
   cloud.Warm();
