@@ -70,9 +70,12 @@ void Router::Core::EndAsk(Container& c) {
 
 void Router::Core::OnMessage(const Address& from, const Message& message) {
   HostState* host = hosts_.FindDispatcher(from);
-  if (host == nullptr) return;
   const Nanos now = reactor_.Now();
-  if (message.type == MessageType::kEchoOk) return hosts_.NoteEcho(*host, message, now);
+  if (message.type == MessageType::kEchoOk) {
+    if (host != nullptr) hosts_.NoteDispatcher(*host, now, &message.load);
+    return hosts_.echo_prober().OnEchoOk(from, message);
+  }
+  if (host == nullptr) return;
   const bool loaded = message.type == MessageType::kGrant || message.type == MessageType::kWait ||
                       message.type == MessageType::kFull;
   const auto found = containers_.find(message.container);
@@ -112,9 +115,9 @@ void Router::Core::OnMessage(const Address& from, const Message& message) {
 }
 
 void Router::Core::OnSendError(const Address& to, int error) {
-  HostState* host = hosts_.FindDispatcher(to);
-  if (host == nullptr) return;
-  if (error == ECONNREFUSED) hosts_.NoteRefused(*host);
+  if (error != ECONNREFUSED) return;
+  if (HostState* host = hosts_.FindDispatcher(to); host != nullptr) hosts_.NoteRefused(*host);
+  hosts_.echo_prober().OnRefused(to);
 }
 
 void Router::Core::OnGrant(Container& c, HostState& host, const Message& m, Nanos now) {

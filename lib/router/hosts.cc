@@ -14,14 +14,15 @@ constexpr Nanos kRecheckLast = 15 * kSecond;
 constexpr Nanos kDispatcherFresh = 50 * kMillisecond;
 // A dispatcher's deadline is stretched by its own slowest answers, never beyond this.
 constexpr Nanos kServiceDeadlineMost = 1 * kSecond;
-// A timer that runs so much late tells of a loop that stood still.
-constexpr Nanos kStall = 5 * kMillisecond;
-constexpr int kMostEchoes = 12;
 
 }  // namespace
 
 Hosts::Hosts(Reactor& reactor, Prober& prober, Channel& channel, HostObserver& observer, Options options)
-    : reactor_(reactor), prober_(prober), channel_(channel), observer_(observer), options_(options) {}
+    : reactor_(reactor),
+      prober_(prober),
+      echo_prober_(reactor, channel),
+      observer_(observer),
+      options_(options) {}
 
 Hosts::~Hosts() {
   for (auto& [id, host] : hosts_) {
@@ -76,8 +77,6 @@ void Hosts::Check(HostState& host, const ProbeOptions& probe, bool ask_dispatche
   HostCheck& check = *host.check;
   check.started = reactor_.Now();
   check.deadline = check.started + probe.deadline;
-  const Nanos slow = std::min(8 * host.service_rtt_peak, kServiceDeadlineMost);
-  check.service_deadline = check.started + std::max(options_.service_deadline, slow);
   ++probes;
   check.probe =
       prober_.Probe(host.address, probe, [this, &host](const ProbeResult& result) { OnProbe(host, result); });
@@ -115,11 +114,12 @@ void Hosts::OnProbe(HostState& host, const ProbeResult& result) {
       if (check.evidence.dispatcher == DispatcherEvidence::kRefused) {
         check.evidence.icmp = IcmpEvidence::kSilent;
       } else {
-        check.deadline_timer = reactor_.At(check.deadline, [this, &host] {
-          host.check->deadline_timer = 0;
-          host.check->evidence.icmp = IcmpEvidence::kSilent;
-          Reconsider(host);
-        });
+        check.deadline_timer =
+            reactor_.At(std::max(check.deadline, check.started + result.deadline), [this, &host] {
+              host.check->deadline_timer = 0;
+              host.check->evidence.icmp = IcmpEvidence::kSilent;
+              Reconsider(host);
+            });
       }
       break;
     case Verdict::kLocalFault:
@@ -136,40 +136,20 @@ void Hosts::AskDispatcher(HostState& host) {
   HostCheck& check = *host.check;
   if (check.evidence.dispatcher != DispatcherEvidence::kNotAsked) return;
   check.evidence.dispatcher = DispatcherEvidence::kPending;
-  check.echo = next_echo_++;
-  SendEcho(host);
-  ArmService(host);
+  ProbeOptions options;
+  options.deadline =
+      std::max(options_.service_deadline, std::min(8 * host.service_rtt_peak, kServiceDeadlineMost));
+  check.echo = echo_prober_.Probe(host.dispatcher, options,
+                                  [this, &host](const ProbeResult& result) { OnEcho(host, result); });
 }
 
-void Hosts::ArmService(HostState& host) {
-  host.check->service_timer = reactor_.At(host.check->service_deadline, [this, &host] {
-    HostCheck& check = *host.check;
-    check.service_timer = 0;
-    const Nanos now = reactor_.Now();
-    if (now - check.service_deadline > kStall && check.echo_tries < kMostEchoes) {
-      // This loop itself stood still: the answer may lie unread, or the question unsent. It trusts itself
-      // less.
-      check.service_deadline = now + options_.service_deadline;
-      if (check.echo_timer == 0) SendEcho(host);
-      return ArmService(host);
-    }
-    check.evidence.dispatcher = DispatcherEvidence::kSilent;
-    Reconsider(host);
-  });
-}
-
-void Hosts::SendEcho(HostState& host) {
-  HostCheck& check = *host.check;
-  Message echo;
-  echo.type = MessageType::kEcho;
-  echo.request_id = check.echo;
-  channel_.Send(host.dispatcher, echo);
-  // Asked again at 3, 9, 21, 45, 93 ms: at least three tries inside the deadline.
-  const Nanos delay = (3 * kMillisecond) << check.echo_tries++;
-  check.echo_timer = reactor_.After(delay, [this, &host] {
-    host.check->echo_timer = 0;
-    if (host.check->evidence.dispatcher == DispatcherEvidence::kPending) SendEcho(host);
-  });
+void Hosts::OnEcho(HostState& host, const ProbeResult& result) {
+  host.check->echo = 0;
+  // An answer has been noted before, as every message of the dispatcher is.
+  if (result.verdict == Verdict::kUp) return;
+  const bool refused = result.verdict == Verdict::kUpPortClosed;
+  host.check->evidence.dispatcher = refused ? DispatcherEvidence::kRefused : DispatcherEvidence::kSilent;
+  Reconsider(host);
 }
 
 void Hosts::Reconsider(HostState& host) {
@@ -230,9 +210,9 @@ void Hosts::EndCheck(HostState& host) {
   if (host.check == nullptr) return;
   const std::unique_ptr<HostCheck> check = std::move(host.check);
   prober_.Cancel(check->probe);
-  for (const Reactor::TimerId timer :
-       {check->suspicion_timer, check->deadline_timer, check->echo_timer, check->service_timer})
-    reactor_.CancelTimer(timer);
+  echo_prober_.Cancel(check->echo);
+  reactor_.CancelTimer(check->suspicion_timer);
+  reactor_.CancelTimer(check->deadline_timer);
 }
 
 void Hosts::SetDown(HostState& host, bool down) {
@@ -267,18 +247,13 @@ void Hosts::NoteDispatcher(HostState& host, Nanos now, const LoadReport* load) {
   Reconsider(host);
 }
 
-void Hosts::NoteEcho(HostState& host, const Message& message, Nanos now) {
-  NoteDispatcher(host, now, &message.load);
-}
-
 void Hosts::NoteRefused(HostState& host) {
   if (host.check == nullptr) {
     Check(host, options_.probe, /*ask_dispatcher=*/false);
   }
   HostCheck& check = *host.check;
   check.evidence.dispatcher = DispatcherEvidence::kRefused;
-  reactor_.CancelTimer(std::exchange(check.echo_timer, 0));
-  reactor_.CancelTimer(std::exchange(check.service_timer, 0));
+  echo_prober_.Cancel(std::exchange(check.echo, 0));
   Reconsider(host);
 }
 

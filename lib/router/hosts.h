@@ -18,6 +18,7 @@
 #include "fastcontainer/records.h"
 #include "fastcontainer/router.h"
 #include "lib/dispatch/channel.h"
+#include "lib/router/echo_prober.h"
 #include "lib/router/reachability.h"
 
 namespace fastcontainer {
@@ -25,15 +26,13 @@ namespace fastcontainer {
 // A check in progress: one ICMP probe, hedged, and from its suspicion on questions to the dispatcher.
 struct HostCheck {
   Nanos started = 0;
-  Nanos deadline = 0;  // of the ICMP verdict
-  Nanos service_deadline = 0;
+  Nanos deadline = 0;  // of the ICMP verdict, unless the prober raises it
   Evidence evidence;
   bool unreachable = false;  // an ICMP error came; believed when the dispatcher is silent too
   bool announced_up = false;
   Prober::ProbeId probe = 0;
-  uint64_t echo = 0;  // request id
-  int echo_tries = 0;
-  Reactor::TimerId suspicion_timer = 0, deadline_timer = 0, echo_timer = 0, service_timer = 0;
+  Prober::ProbeId echo = 0;
+  Reactor::TimerId suspicion_timer = 0, deadline_timer = 0;
 };
 
 struct HostState {
@@ -112,12 +111,12 @@ class Hosts {
   // once.
   void Check(HostState& host, const ProbeOptions& probe, bool ask_dispatcher);
   const ProbeOptions& default_probe() const { return options_.probe; }
+  EchoProber& echo_prober() { return echo_prober_; }
 
   // Evidence.
   void NoteBytes(HostState& host, Nanos now);
   void NoteDispatcher(HostState& host, Nanos now, const LoadReport* load);
   void NoteRefused(HostState& host);
-  void NoteEcho(HostState& host, const Message& message, Nanos now);
 
   // To be called when a ticket is opened or a question asked: keeps the guard running while something waits.
   void Guard(HostState& host) {
@@ -135,8 +134,7 @@ class Hosts {
  private:
   void OnProbe(HostState& host, const ProbeResult& result);
   void AskDispatcher(HostState& host);
-  void SendEcho(HostState& host);
-  void ArmService(HostState& host);
+  void OnEcho(HostState& host, const ProbeResult& result);
   void Reconsider(HostState& host);
   void Conclude(HostState& host, HostVerdict verdict);
   void EndCheck(HostState& host);
@@ -148,10 +146,9 @@ class Hosts {
 
   Reactor& reactor_;
   Prober& prober_;
-  Channel& channel_;
+  EchoProber echo_prober_;
   HostObserver& observer_;
   const Options options_;
-  uint64_t next_echo_ = 1;
   size_t down_ = 0;
   int last_local_error_ = 0;
   absl::btree_map<std::string, std::unique_ptr<HostState>, std::less<>> hosts_;
