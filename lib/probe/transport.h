@@ -6,8 +6,7 @@
 //   int fd() const                    readable when Receive() or ReceiveFailure() would find something
 //   int Send(const Outgoing&)         0 or an errno: of this packet, or one that an earlier one left behind
 //   int Receive(Answer*)              0; ENOMSG: read something that is nobody's answer; EAGAIN: empty; else
-//   an
-//                                     error that an earlier packet left: details are on the error queue
+//                                     an error that an earlier packet left: ReceiveFailure() has the details
 //   int ReceiveFailure(Failure*)      0; ENOMSG; EAGAIN: empty
 //   void Forget(const PacketTag&)     the packet's probe has ended: give back what was kept for it
 #ifndef FASTCONTAINER_LIB_PROBE_TRANSPORT_H_
@@ -46,7 +45,10 @@ struct Answer {
 };
 
 struct Failure {
-  int error = 0;  // the errno that the kernel makes of it
+  // kUpPortClosed: the target itself says so by ICMP; its packet filter may do that for TCP, too.
+  Verdict verdict = Verdict::kDownUnreachable;
+  int error = 0;    // the errno that the kernel makes of it
+  Nanos stamp = 0;  // as in Answer
   int icmp_type = -1;
   int icmp_code = -1;
   SocketAddress destination = {AF_UNSPEC};  // of the packet that failed
