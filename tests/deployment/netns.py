@@ -9,6 +9,7 @@ import time
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
+PROXY = "10.77.0.1"
 
 
 def run(*command, check=True, **options):
@@ -103,7 +104,7 @@ class Network:
         self.bridge = self._add(prefix + "bridge")
         self.bridge.run("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0")
         self.bridge.run("ip", "link", "set", "br0", "up")
-        self.proxy = self._attach(prefix + "proxy", "proxy", "10.77.0.1")
+        self.proxy = self._attach(prefix + "proxy", "proxy", PROXY)
         self.hosts = {}
         for i in range(1, count + 1):
             self.hosts[f"h{i}"] = self._attach(f"{prefix}h{i}", f"h{i}", self.address(f"h{i}"))

