@@ -61,6 +61,8 @@ class Engine {
   Reactor& reactor();
   Cmdb& cmdb();
   Prober& prober();
+  // Asks dispatchers by their authenticated ECHO; null after Shutdown.
+  Prober* echo_prober();
 
   // Routing. What each promises is said at fc_route() and after it.
   // The warm half of Route(), where it need not prepare for a callback: false if it is not warm, and nothing

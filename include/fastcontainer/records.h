@@ -60,6 +60,7 @@ struct Spec {
   uint32_t concurrency = 16;  // requests in flight over all routers; never 0
   Limits limits;
   Nanos probe_deadline = 10 * kMillisecond;
+  Nanos probe_deadline_max = 0;  // what slow answers may raise it to; 0: it is fixed
   std::vector<Nanos> probe_hedge = {3 * kMillisecond};
   std::string ready_http;  // path for a readiness GET; "": TCP connect
   Nanos ready_timeout = 90 * kSecond;

@@ -18,6 +18,9 @@ constexpr size_t kMaxHedges = 2;  // ProbeOptions::hedge
 
 void ReadProbe(FieldReader& probe, Spec* spec) {
   probe.Duration("deadline_ms", 0.1, kMaxProbeMs, kMillisecond, &spec->probe_deadline);
+  probe.Duration("deadline_max_ms", 0, kMaxProbeMs, kMillisecond, &spec->probe_deadline_max);
+  if (spec->probe_deadline_max != 0 && spec->probe_deadline_max < spec->probe_deadline)
+    probe.Fail("deadline_max_ms", "0, or at least deadline_ms");
   probe.Durations("hedge_ms", kMaxHedges, 0.1, kMaxProbeMs, kMillisecond, &spec->probe_hedge);
 }
 

@@ -23,6 +23,7 @@ void Engine::Shutdown() { core_->Shutdown(); }
 Reactor& Engine::reactor() { return *core_->reactor; }
 Cmdb& Engine::cmdb() { return *core_->cmdb; }
 Prober& Engine::prober() { return *core_->prober; }
+Prober* Engine::echo_prober() { return core_->router != nullptr ? &core_->router->echo_prober() : nullptr; }
 
 int Engine::Process(int max_callbacks) {
   core_->processing = true;

@@ -180,6 +180,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   // relocate.cc
   RouteOp Place(std::string_view container, std::string_view host, std::string_view reason,
                 PlaceCallback callback);
+  Prober& echo_prober() { return hosts_.echo_prober(); }
   RouterStats Stats() const;
 
  private:

@@ -275,9 +275,10 @@ ProbeOptions Router::Core::ProbeOf(const Container& c) const {
   ProbeOptions probe;
   probe.hedge = {0, 0};
   probe.deadline = c.spec.probe_deadline;
-  if (!options_.paper)
-    for (size_t i = 0; i < probe.hedge.size() && i < c.spec.probe_hedge.size(); ++i)
-      probe.hedge[i] = c.spec.probe_hedge[i];
+  if (options_.paper) return probe;
+  probe.deadline_max = c.spec.probe_deadline_max;
+  for (size_t i = 0; i < probe.hedge.size() && i < c.spec.probe_hedge.size(); ++i)
+    probe.hedge[i] = c.spec.probe_hedge[i];
   return probe;
 }
 

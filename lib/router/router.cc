@@ -53,6 +53,9 @@ RouterStats Router::Core::Stats() const {
   out.verdict_down = hosts_.verdict_down;
   out.verdict_service_down = hosts_.verdict_service_down;
   out.local_faults = hosts_.local_faults;
+  out.bad_mac = channel_->stats().bad_mac;
+  out.replayed = channel_->stats().replayed;
+  out.malformed = channel_->stats().malformed;
   out.waiting = waiters_.size();
   out.hosts = hosts_.size();
   out.hosts_down = hosts_.down();
@@ -86,6 +89,7 @@ RouteOp Router::Place(std::string_view container, std::string_view host, std::st
                       PlaceCallback callback) {
   return core_->Place(container, host, reason, std::move(callback));
 }
+Prober& Router::echo_prober() { return core_->echo_prober(); }
 RouterStats Router::Stats() const { return core_->Stats(); }
 
 }  // namespace fastcontainer

@@ -39,6 +39,7 @@ class Router {
   bool Cancel(RouteOp op);
   RouteOp Place(std::string_view container, std::string_view host, std::string_view reason,
                 PlaceCallback callback);
+  Prober& echo_prober();
   RouterStats Stats() const;
 
  private:

@@ -77,7 +77,7 @@ TEST(Records, HostKeepsEverythingOverARewrite) {
 TEST(Records, SpecReadsEveryField) {
   const absl::StatusOr<Spec> spec = DecodeSpec(R"({"v":1,"command":["/bin/app","--port","$PORT"],
       "environment":{"A":"b"},"directory":"/srv","port":8080,"concurrency":4,
-      "limits":{"cpu":1.5,"memory":536870912},"probe":{"deadline_ms":20,"hedge_ms":[2.5,5]},
+      "limits":{"cpu":1.5,"memory":536870912},"probe":{"deadline_ms":20,"deadline_max_ms":50,"hedge_ms":[2.5,5]},
       "ready":{"http":"/health","timeout_s":1.5},"keep_alive":{"idle_s":60,"life_s":3600},"stop":{"grace_s":2},
       "scale":{"min":1,"max":1},"writers":"multi","note":"ignored"})",
                                                "");
@@ -91,6 +91,7 @@ TEST(Records, SpecReadsEveryField) {
   EXPECT_EQ(spec->limits.cpu, 1.5);
   EXPECT_EQ(spec->limits.memory, 536870912u);
   EXPECT_EQ(spec->probe_deadline, 20 * kMillisecond);
+  EXPECT_EQ(spec->probe_deadline_max, 50 * kMillisecond);
   EXPECT_THAT(spec->probe_hedge, ElementsAre(2500 * kMicrosecond, 5 * kMillisecond));
   EXPECT_EQ(spec->ready_http, "/health");
   EXPECT_EQ(spec->ready_timeout, 1500 * kMillisecond);
@@ -197,6 +198,7 @@ TEST(Records, BadSpecsAreRefusedByName) {
       {R"({"command":["a"],"limits":{"cpu":-1}})", R"(field "limits.cpu": expected a number from 0)"},
       {R"({"command":["a"],"limits":{"memory":"1g"}})", R"(field "limits.memory": expected an integer)"},
       {R"({"command":["a"],"probe":{"deadline_ms":0}})", R"(field "probe.deadline_ms": expected a number)"},
+      {R"({"command":["a"],"probe":{"deadline_max_ms":5}})", R"(field "probe.deadline_max_ms")"},
       {R"({"command":["a"],"probe":{"hedge_ms":3}})", R"(field "probe.hedge_ms": expected at most 2)"},
       {R"({"command":["a"],"probe":{"hedge_ms":[1,2,3]}})", R"(field "probe.hedge_ms")"},
       {R"({"command":["a"],"ready":{"http":"up"}})", R"(field "ready.http": expected a path)"},
