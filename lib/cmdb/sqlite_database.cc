@@ -76,7 +76,7 @@ int WaitALittle(void* give_up, int count) {
 absl::Status SqliteDatabase::Error(int code) const {
   const int primary = code & 0xff;
   const std::string message =
-      absl::StrCat("sqlite: ", db_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db_), " (",
+      absl::StrCat("sqlite: ", path_, ": ", db_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db_), " (",
                    sqlite3_errstr(code), ", code ", code, ")");
   if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) return absl::AbortedError(message);
   if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) return absl::DataLossError(message);
@@ -92,7 +92,7 @@ absl::StatusOr<uint64_t> SqliteDatabase::Number(const char* sql) {
   Query query(*this, sql);
   if (query.Row()) return query.Number(0);
   if (!query.ok()) return Error(query.code());
-  return absl::DataLossError(absl::StrCat("sqlite: a row is missing: ", sql));
+  return absl::DataLossError(absl::StrCat("sqlite: ", path_, ": a row is missing: ", sql));
 }
 
 void SqliteDatabase::WaitForLocks(const std::atomic<bool>* give_up) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -55,10 +56,11 @@ class SqliteDatabase {
   class Query;
   class Snapshot;
 
-  SqliteDatabase(sqlite3* db, uint64_t history) : db_(db), history_(history) {}
-  absl::Status Prepare(const std::string& path, Role role);
-  absl::Status CreateIfEmpty(const std::string& path, Role role);
-  absl::Status CheckIdentity(const std::string& path);
+  SqliteDatabase(sqlite3* db, std::string path, uint64_t history)
+      : db_(db), path_(std::move(path)), history_(history) {}
+  absl::Status Prepare(Role role);
+  absl::Status CreateIfEmpty(Role role);
+  absl::Status CheckIdentity();
   absl::Status CheckPages();
   absl::Status SwitchToWal();
 
@@ -73,6 +75,7 @@ class SqliteDatabase {
   TxnResult Commit(TxnResult result);
 
   sqlite3* const db_;
+  const std::string path_;  // every error names it
   const uint64_t history_;
   const std::atomic<bool>* give_up_ = nullptr;
   std::map<const char*, sqlite3_stmt*> statements_;  // by the address of their text

@@ -38,9 +38,9 @@ absl::StatusOr<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     (role == Role::kWriter ? SQLITE_OPEN_CREATE : 0);
   const int code = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
-  std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(db, history));
+  std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(db, path, history));
   if (code != SQLITE_OK) return database->Error(code);
-  absl::Status status = database->Prepare(path, role);
+  absl::Status status = database->Prepare(role);
   if (!status.ok()) return status;
   return database;
 }
@@ -50,16 +50,16 @@ SqliteDatabase::~SqliteDatabase() {
   sqlite3_close(db_);
 }
 
-absl::Status SqliteDatabase::Prepare(const std::string& path, Role role) {
+absl::Status SqliteDatabase::Prepare(Role role) {
   // Until the file is known to be ours and whole, closing it must not write the log back into it.
   sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_busy_timeout(db_, kOpenWaitMs);
   absl::Status status = Execute("PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON");
-  if (status.ok()) status = CreateIfEmpty(path, role);
-  if (status.ok()) status = CheckIdentity(path);
+  if (status.ok()) status = CreateIfEmpty(role);
+  if (status.ok()) status = CheckIdentity();
   if (status.ok() && role == Role::kWriter) status = CheckPages();
   if (status.ok() && sqlite3_db_readonly(db_, "main") != 0)
-    status = absl::UnavailableError(absl::StrCat(path, " cannot be written"));
+    status = absl::UnavailableError(absl::StrCat(path_, " cannot be written"));
   if (status.ok()) status = SwitchToWal();
   if (status.ok()) status = Number("SELECT number FROM meta WHERE name='revision'").status();
   if (status.ok())
@@ -71,12 +71,12 @@ absl::Status SqliteDatabase::Prepare(const std::string& path, Role role) {
   return absl::OkStatus();
 }
 
-absl::Status SqliteDatabase::CreateIfEmpty(const std::string& path, Role role) {
+absl::Status SqliteDatabase::CreateIfEmpty(Role role) {
   absl::StatusOr<uint64_t> tables = Number("SELECT count(*) FROM sqlite_master");
   if (!tables.ok()) return tables.status();
   const absl::StatusOr<uint64_t> id = Number("PRAGMA application_id");
   if (!id.ok() || *tables > 0 || *id != 0) return id.status();
-  if (role == Role::kReader) return absl::UnavailableError(absl::StrCat(path, " has no schema"));
+  if (role == Role::kReader) return absl::UnavailableError(absl::StrCat(path_, " has no schema"));
   absl::Status status = Execute("BEGIN EXCLUSIVE");
   if (!status.ok()) return status;
   // Another process may have been first.
@@ -95,19 +95,19 @@ absl::Status SqliteDatabase::CreateIfEmpty(const std::string& path, Role role) {
   return status;
 }
 
-absl::Status SqliteDatabase::CheckIdentity(const std::string& path) {
+absl::Status SqliteDatabase::CheckIdentity() {
   const absl::StatusOr<uint64_t> id = Number("PRAGMA application_id");
   if (!id.ok()) return id.status();
   const absl::StatusOr<uint64_t> version = Number("PRAGMA user_version");
   if (!version.ok()) return version.status();
   if (*id != kApplicationId) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, " is an SQLite database of something else: application_id is ", *id, ", expected ",
-                     kApplicationId));
+        absl::StrCat(path_, " is an SQLite database of something else: application_id is ", *id,
+                     ", expected ", kApplicationId));
   }
   if (*version != kSchemaVersion) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, " has schema version ", *version, "; this library knows ", kSchemaVersion));
+        absl::StrCat(path_, " has schema version ", *version, "; this library knows ", kSchemaVersion));
   }
   return absl::OkStatus();
 }
@@ -122,7 +122,7 @@ absl::Status SqliteDatabase::CheckPages() {
   if (!check.Row()) return Error(check.code());
   const std::string verdict = check.Text(0);
   if (verdict == "ok") return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("sqlite: the database is corrupt: ", verdict));
+  return absl::DataLossError(absl::StrCat("sqlite: ", path_, " is corrupt: ", verdict));
 }
 
 absl::Status SqliteDatabase::SwitchToWal() {
@@ -133,7 +133,8 @@ absl::Status SqliteDatabase::SwitchToWal() {
       Query mode(*this, "PRAGMA journal_mode=WAL");
       if (mode.Row()) {
         if (mode.Text(0) == "wal") return absl::OkStatus();
-        return absl::UnavailableError(absl::StrCat("sqlite: no write-ahead log here: ", mode.Text(0)));
+        return absl::UnavailableError(
+            absl::StrCat("sqlite: ", path_, ": no write-ahead log here: ", mode.Text(0)));
       }
       status = Error(mode.code());
     }

@@ -93,6 +93,7 @@ TEST_F(SqliteTest, AFileWithADamagedPageIsRefusedAndNotChanged) {
   WriteFile(path_, bytes);
   const absl::Status status = SqliteCmdb::Open(path_, *reactor_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path_));
   EXPECT_EQ(ReadFile(path_), bytes);
 }
 
@@ -120,6 +121,14 @@ TEST_F(SqliteTest, ALaterSchemaIsRefused) {
   const absl::Status status = SqliteCmdb::Open(path_, *reactor_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("schema version 2"));
+}
+
+TEST_F(SqliteTest, EveryErrorAtOpeningNamesTheFile) {
+  WriteFile(path_, "this is no database, and longer than a header of one: " + std::string(4'096, 'x'));
+  const std::string other = folder_.File("other.sqlite");
+  RunSql(other, "CREATE TABLE customers (name TEXT)");
+  for (const std::string& path : {path_, other, folder_.File("none/cmdb.sqlite"), folder_.path()})
+    EXPECT_THAT(std::string(SqliteCmdb::Open(path, *reactor_).status().message()), HasSubstr(path));
 }
 
 TEST_F(SqliteTest, AnEmptyFileIsFilled) {
