@@ -101,7 +101,7 @@ absl::Status Engine::Core::OpenProberOf() {
 absl::Status Engine::Core::OpenCmdbOf(const EngineOptions& options) {
   if (options.cmdb) {
     if (!options.cmdb_url.empty()) return absl::InvalidArgumentError("cmdb_url, cmdb: one of them, not both");
-    cmdb = options.cmdb(*reactor);
+    cmdb = std::make_unique<CountedCmdb>(options.cmdb(*reactor));
     return absl::OkStatus();
   }
   if (options.cmdb_url.empty())
@@ -109,7 +109,7 @@ absl::Status Engine::Core::OpenCmdbOf(const EngineOptions& options) {
         "cmdb_url: required; accepted are memory:, memory:NAME and sqlite:/absolute/path");
   absl::StatusOr<std::unique_ptr<Cmdb>> opened = OpenCmdb(options.cmdb_url, *reactor);
   if (!opened.ok()) return opened.status();
-  cmdb = *std::move(opened);
+  cmdb = std::make_unique<CountedCmdb>(*std::move(opened));
   return absl::OkStatus();
 }
 

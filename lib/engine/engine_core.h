@@ -8,6 +8,7 @@
 #include "fastcontainer/engine.h"
 #include "lib/base/epoll_reactor.h"
 #include "lib/dispatch/channel.h"
+#include "lib/engine/counted_cmdb.h"
 #include "lib/engine/dispatcher_host.h"
 #include "lib/router/router.h"
 
@@ -28,7 +29,7 @@ class Engine::Core {
   Hook hook;
   std::unique_ptr<Policy> policy;
   std::unique_ptr<Prober> prober;
-  std::unique_ptr<Cmdb> cmdb;
+  std::unique_ptr<CountedCmdb> cmdb;
   std::vector<ClusterKey> keys;
   Address bind;  // family 0: none was asked for
   uint64_t boot = 0;

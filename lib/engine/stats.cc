@@ -125,6 +125,8 @@ void ForEachRouterStat(const RouterStats& stats, const std::function<void(const 
 
 void Engine::ForEachStat(const std::function<void(const Stat&)>& callback) const {
   if (core_->router != nullptr) ForEachRouterStat(core_->router->Stats(), callback);
+  callback(Stat{true, "fastcontainer_cmdb_reads_total", "", "Records and listings asked of the CMDB.",
+                static_cast<double>(core_->cmdb->reads())});
   callback(Stat{false, "fastcontainer_icmp_permitted", "", "1 if hosts can be probed by ICMP.",
                 core_->prober->mechanism() == ProbeMechanism::kNone ? 0.0 : 1.0});
   for (const DispatcherStat& row : kDispatcherStats) {

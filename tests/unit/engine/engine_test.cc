@@ -191,6 +191,29 @@ TEST(Engine, DispatcherMayBeRemovedInItsOwnCallback) {
   EXPECT_TRUE(RunUntil(*engine, [&] { return destroyed; }));
 }
 
+TEST(Engine, CountsWhatIsReadOfTheCmdb) {
+  const std::unique_ptr<Engine> engine = MakeEngine();
+  const auto reads = [&] {
+    double found = -1;
+    engine->ForEachStat([&](const Stat& stat) {
+      if (stat.name == std::string_view("fastcontainer_cmdb_reads_total")) found = stat.value;
+    });
+    return found;
+  };
+  int answers = 0;
+  const auto get = [&] {
+    engine->cmdb().Get("/a", ReadMode::kLinearizable, [&](const absl::StatusOr<Record>&) { ++answers; });
+  };
+  get();  // and what the router asks for at its start
+  ASSERT_TRUE(RunUntil(*engine, [&] { return answers == 1; }));
+  const double before = reads();
+  get();
+  engine->cmdb().List("/", "", 0, 1, [&](const absl::StatusOr<ListPage>&) { ++answers; });
+  engine->cmdb().Txn({}, {}, 0, [&](const TxnResult&) { ++answers; });
+  ASSERT_TRUE(RunUntil(*engine, [&] { return answers == 4; }));
+  EXPECT_EQ(reads(), before + 2);
+}
+
 TEST(Engine, NumbersOfOneNameComeTogether) {
   const std::unique_ptr<Engine> engine = MakeEngine();
   bool destroyed[2] = {false, false};
