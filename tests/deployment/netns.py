@@ -1,4 +1,5 @@
 """Network namespaces around one bridge, and ways to cut one off. Nothing is made in the machine's own namespace."""
+import contextlib
 import ctypes
 import os
 import re
@@ -44,21 +45,31 @@ class Namespace:
     def nft(self, rules):
         self.run("nft", "-f", "-", input=rules)
 
-    def connect(self, address, port, timeout=30):
-        """A TCP connection from inside: a socket belongs to the namespace it was made in."""
+    @contextlib.contextmanager
+    def inside(self):
+        """A socket belongs to the namespace that its thread was in when it was made."""
         home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         there = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             if _libc.setns(there, _CLONE_NEWNET) != 0:
                 raise OSError(ctypes.get_errno(), "setns")
             try:
-                return socket.create_connection((address, port), timeout=timeout)
+                yield
             finally:
                 if _libc.setns(home, _CLONE_NEWNET) != 0:
                     os._exit(70)  # nothing that follows would be where it thinks it is
         finally:
             os.close(home)
             os.close(there)
+
+    def connect(self, address, port, timeout=30):
+        """A TCP connection from inside."""
+        with self.inside():
+            return socket.create_connection((address, port), timeout=timeout)
+
+    def socket(self, *kind):
+        with self.inside():
+            return socket.socket(*kind)
 
     def pids(self):
         """All processes inside."""
