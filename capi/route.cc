@@ -68,8 +68,7 @@ int32_t ReadRouteOptions(const fc_route_options* in, void* user_data, RouteOptio
   if ((known.flags & ~FC_ROUTE_STREAM) != 0) return FC_E_INVALID;
   out->stream = (known.flags & FC_ROUTE_STREAM) != 0;
   out->wait = ToNanos(known.wait_ns);
-  // The same function but for the type of its last argument, an enum whose underlying type is uint32_t.
-  out->on_lost = reinterpret_cast<LostCallback>(known.on_lost);
+  out->on_lost = known.on_lost;
   out->lost_user_data = user_data;
   return FC_OK;
 }

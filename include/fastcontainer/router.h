@@ -80,7 +80,8 @@ struct Ticket {
 // Plain function pointers: a warm route must not allocate.
 using RouteCallback = void (*)(void* user_data, RouteCode code, const Ticket* ticket,
                                const RouteError* error);
-using LostCallback = void (*)(void* user_data, TicketId ticket, LostReason reason);
+// `reason` is a LostReason.
+using LostCallback = void (*)(void* user_data, TicketId ticket, uint32_t reason);
 
 struct RouteOptions {
   bool stream = false;  // guard interval 1 s instead of the engine's

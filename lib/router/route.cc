@@ -208,7 +208,8 @@ void Router::Core::Flush() {
     Completion done = std::move(completions_.front());
     completions_.pop_front();
     if (done.lost != nullptr) {
-      if (FindTicket(done.ticket.id) != nullptr) done.lost(done.user_data, done.ticket.id, done.lost_reason);
+      if (FindTicket(done.ticket.id) != nullptr)
+        done.lost(done.user_data, done.ticket.id, static_cast<uint32_t>(done.lost_reason));
     } else if (done.route != nullptr) {
       const bool ok = done.code == RouteCode::kOk;
       done.route(done.user_data, done.code, ok ? &done.ticket : nullptr, ok ? nullptr : &done.error);

@@ -148,7 +148,7 @@ void Client::Answered(Request& request) {
   Finish(request, RouteCode::kOk, "");
 }
 
-void Client::OnLost(void* user_data, TicketId ticket, LostReason) {
+void Client::OnLost(void* user_data, TicketId ticket, uint32_t) {
   Request& request = *static_cast<Request*>(user_data);
   if (request.ticket != ticket) return;
   request.client->GiveUp(request, Outcome::kCancelled);

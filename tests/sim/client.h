@@ -72,7 +72,7 @@ class Client {
 
  private:
   static void OnRoute(void* user_data, RouteCode code, const Ticket* ticket, const RouteError* error);
-  static void OnLost(void* user_data, TicketId ticket, LostReason reason);
+  static void OnLost(void* user_data, TicketId ticket, uint32_t reason);
 
   RouteOptions Options(Request& request) const;
   void Routed(Request& request, RouteCode code, const Ticket& ticket);
