@@ -1,7 +1,6 @@
 #include "lib/probe/echo_packet.h"
 
 #include <arpa/inet.h>
-#include <netinet/ip_icmp.h>
 #include <string.h>
 
 namespace fastcontainer {
@@ -23,10 +22,13 @@ uint16_t InternetChecksum(const uint8_t* data, size_t length) {
   return static_cast<uint16_t>(~sum);
 }
 
-void EncodeEchoRequest(uint16_t id, uint16_t sequence, const EchoTag& tag, uint8_t (&out)[kEchoLength]) {
-  const uint16_t fields[4] = {htons(ICMP_ECHO << 8), 0, htons(id), htons(sequence)};
+void EncodeEchoRequest(sa_family_t family, uint16_t id, uint16_t sequence, const PacketTag& tag,
+                       uint8_t (&out)[kEchoLength]) {
+  const uint8_t type = family == AF_INET6 ? kEchoRequest6 : kEchoRequest4;
+  const uint16_t fields[4] = {htons(static_cast<uint16_t>(type << 8)), 0, htons(id), htons(sequence)};
   memcpy(out, fields, sizeof(fields));
   memcpy(out + kEchoHeaderLength, &tag, sizeof(tag));
+  if (family == AF_INET6) return;
   const uint16_t checksum = InternetChecksum(out, kEchoLength);
   memcpy(out + 2, &checksum, sizeof(checksum));
 }

@@ -2,34 +2,11 @@
 
 #include <sys/epoll.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 namespace fastcontainer {
 namespace {
-
-static_assert(static_cast<int>(IcmpVerdict::kUp) == static_cast<int>(Verdict::kUp));
-static_assert(static_cast<int>(IcmpVerdict::kDownUnreachable) == static_cast<int>(Verdict::kDownUnreachable));
-static_assert(static_cast<int>(IcmpVerdict::kDownTimeout) == static_cast<int>(Verdict::kDownTimeout));
-static_assert(static_cast<int>(IcmpVerdict::kLocalFault) == static_cast<int>(Verdict::kLocalFault));
-static_assert(static_cast<int>(IcmpMechanism::kNone) == static_cast<int>(ProbeMechanism::kNone));
-static_assert(static_cast<int>(IcmpMechanism::kDatagram) == static_cast<int>(ProbeMechanism::kIcmpDatagram));
-static_assert(static_cast<int>(IcmpMechanism::kRaw) == static_cast<int>(ProbeMechanism::kIcmpRaw));
-static_assert(std::tuple_size_v<decltype(ProbeOptions::hedge)> == kMaxHedges);
-
-ProbeResult PublicResult(const IcmpResult& result) {
-  ProbeResult out;
-  out.verdict = static_cast<Verdict>(result.verdict);
-  out.mechanism = static_cast<ProbeMechanism>(result.mechanism);
-  out.packets = result.packets;
-  out.error = result.error;
-  out.icmp_type = result.icmp_type;
-  out.icmp_code = result.icmp_code;
-  out.rtt = result.rtt;
-  out.user_rtt = result.user_rtt;
-  return out;
-}
 
 // What an administrator can change, as opposed to a machine in trouble (EMFILE, ENOBUFS, ENOMEM).
 bool MeansNotPermitted(int error) {
@@ -41,10 +18,9 @@ bool MeansNotPermitted(int error) {
 absl::StatusOr<std::unique_ptr<ReactorProber>> ReactorProber::Open(Reactor& reactor) {
   std::unique_ptr<ReactorProber> prober(new ReactorProber(reactor));
   const int error = prober->core_.Open();
-  if (error != 0) {
-    if (!MeansNotPermitted(error)) return absl::ErrnoToStatus(error, prober->core_.problem());
-    return prober;
-  }
+  if (error != 0 && !MeansNotPermitted(error)) return absl::ErrnoToStatus(error, prober->core_.problem());
+  prober->mechanism_ = prober->core_.MechanismFor(AF_INET);
+  if (error != 0) prober->problem_ = prober->core_.problem();
   absl::Status watched =
       reactor.Watch(prober->core_.fd(), EPOLLIN, [raw = prober.get()](uint32_t) { raw->Process(); });
   if (!watched.ok()) return watched;
@@ -64,13 +40,10 @@ Prober::ProbeId ReactorProber::Probe(const Address& host, const ProbeOptions& op
   Waiting* const waiting = unused_.back();
   sockaddr_storage target;
   const socklen_t length = host.ToSockaddr(&target);
-  IcmpOptions icmp;
-  icmp.deadline = options.deadline;
-  std::copy(options.hedge.begin(), options.hedge.end(), icmp.hedge);
-  IcmpCompletion completion;
+  ProbeCompletion completion;
   completion.run = &OnResult;
   completion.user_data = waiting;
-  const uint64_t id = core_.Submit(reinterpret_cast<const sockaddr*>(&target), length, icmp, completion);
+  const uint64_t id = core_.Submit(reinterpret_cast<const sockaddr*>(&target), length, options, completion);
   if (id == 0) {
     reactor_.Defer([callback = std::move(callback)]() mutable {
       ProbeResult result;
@@ -93,14 +66,12 @@ bool ReactorProber::Cancel(ProbeId id) {
   return true;
 }
 
-ProbeMechanism ReactorProber::mechanism() const { return static_cast<ProbeMechanism>(core_.mechanism()); }
-
-void ReactorProber::OnResult(const IcmpCompletion& completion, const IcmpResult& result) {
+void ReactorProber::OnResult(const ProbeCompletion& completion, const ProbeResult& result) {
   auto* const waiting = static_cast<Waiting*>(completion.user_data);
   Callback callback = std::move(waiting->callback);
   waiting->callback = nullptr;
   waiting->prober->unused_.push_back(waiting);
-  callback(PublicResult(result));
+  callback(result);
 }
 
 void ReactorProber::Process() {

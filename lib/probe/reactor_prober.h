@@ -1,4 +1,4 @@
-// The Prober of a real process: ICMP on a reactor.
+// The Prober of a real process: a ProberCore on a reactor.
 #ifndef FASTCONTAINER_LIB_PROBE_REACTOR_PROBER_H_
 #define FASTCONTAINER_LIB_PROBE_REACTOR_PROBER_H_
 
@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "fastcontainer/prober.h"
 #include "fastcontainer/reactor.h"
-#include "lib/probe/icmp.h"
+#include "lib/probe/prober_core.h"
 
 namespace fastcontainer {
 
@@ -27,9 +27,9 @@ class ReactorProber final : public Prober {
 
   ProbeId Probe(const Address& host, const ProbeOptions& options, Callback callback) override;
   bool Cancel(ProbeId id) override;
-  ProbeMechanism mechanism() const override;
+  ProbeMechanism mechanism() const override { return mechanism_; }
   // Why mechanism() is kNone and what to do about it; else empty.
-  std::string problem() const { return core_.problem(); }
+  const std::string& problem() const { return problem_; }
 
  private:
   // One submitted probe; `user_data` of the core's.
@@ -39,12 +39,14 @@ class ReactorProber final : public Prober {
   };
 
   explicit ReactorProber(Reactor& reactor) : reactor_(reactor) {}
-  static void OnResult(const IcmpCompletion& completion, const IcmpResult& result);
+  static void OnResult(const ProbeCompletion& completion, const ProbeResult& result);
   void Process();
   void ArmTimer();
 
   Reactor& reactor_;
-  IcmpProber core_;
+  ProberCore core_;
+  ProbeMechanism mechanism_ = ProbeMechanism::kNone;
+  std::string problem_;
   std::deque<Waiting> waiting_;  // grows only: pointers into it stay good
   std::vector<Waiting*> unused_;
   bool processing_ = false;

@@ -79,17 +79,17 @@ TEST_F(ProbeCApi, CancelledProbeNeverCallsBack) {
 
 TEST_F(ProbeCApi, WhatIsWrongIsRefused) {
   fc_probe_options wrong = options_;
-  wrong.struct_size = 8;
+  wrong.struct_size = 0;
   EXPECT_EQ(Probe(localhost_, &wrong), FC_E_INVALID);
   wrong = options_;
-  wrong.flags = 1;
+  wrong.flags = 2;
   EXPECT_EQ(Probe(localhost_, &wrong), FC_E_INVALID);
   wrong = options_;
   wrong.deadline_ns = UINT64_MAX;
   EXPECT_EQ(Probe(localhost_, &wrong), FC_E_INVALID);
   sockaddr_in other = localhost_;
   other.sin_family = AF_INET6;
-  EXPECT_EQ(Probe(other, &options_), FC_E_UNSUPPORTED);
+  EXPECT_EQ(Probe(other, &options_), FC_E_INVALID);  // too short for one
   other.sin_family = AF_UNIX;
   EXPECT_EQ(Probe(other, &options_), FC_E_INVALID);
   const auto* const host = reinterpret_cast<const sockaddr*>(&localhost_);

@@ -9,7 +9,7 @@ namespace {
 
 TEST(EchoPacket, RequestDecodesToWhatWasEncoded) {
   uint8_t bytes[kEchoLength];
-  EncodeEchoRequest(0x1234, 0xfedc, {0x1122334455667788, 42, 2}, bytes);
+  EncodeEchoRequest(AF_INET, 0x1234, 0xfedc, {0x1122334455667788, 42, 2}, bytes);
   Echo echo;
   ASSERT_TRUE(DecodeEcho(bytes, sizeof(bytes), &echo));
   EXPECT_EQ(echo.type, 8);
@@ -24,7 +24,7 @@ TEST(EchoPacket, RequestDecodesToWhatWasEncoded) {
 
 TEST(EchoPacket, ChecksumOfAWholePacketIsZero) {
   uint8_t bytes[kEchoLength];
-  EncodeEchoRequest(7, 9, {0xdeadbeefcafef00d, 1, 0}, bytes);
+  EncodeEchoRequest(AF_INET, 7, 9, {0xdeadbeefcafef00d, 1, 0}, bytes);
   EXPECT_EQ(InternetChecksum(bytes, sizeof(bytes)), 0);
 }
 
@@ -43,7 +43,7 @@ TEST(EchoPacket, ChecksumAgreesWithTheExampleOfRfc1071) {
 
 TEST(EchoPacket, QuotationThatEndsBehindTheHeaderHasNoTag) {
   uint8_t bytes[kEchoLength];
-  EncodeEchoRequest(7, 9, {1, 2, 0}, bytes);
+  EncodeEchoRequest(AF_INET, 7, 9, {1, 2, 0}, bytes);
   for (size_t length = 0; length <= kEchoLength; ++length) {
     Echo echo;
     EXPECT_EQ(DecodeEcho(bytes, length, &echo), length >= kEchoHeaderLength) << length;

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "lib/probe/icmp.h"
-#include "tests/unit/probe/icmp_fixture.h"
+#include "lib/probe/prober_core.h"
+#include "tests/unit/probe/prober_fixture.h"
 
 namespace {
 
@@ -38,15 +38,15 @@ namespace {
 
 constexpr int64_t kFar = 3'600'000 * kMs;
 
-class IcmpErrorTest : public IcmpTest {
+class ProberErrorTest : public ProberTest {
  protected:
   void SetUp() override {
     injected_error = 0;
-    IcmpTest::SetUp();
+    ProberTest::SetUp();
   }
 
-  static IcmpOptions Within(int64_t deadline, int64_t hedge = 0) {
-    IcmpOptions options;
+  static ProbeOptions Within(int64_t deadline, int64_t hedge = 0) {
+    ProbeOptions options;
     options.deadline = deadline;
     options.hedge[0] = hedge;
     return options;
@@ -61,13 +61,13 @@ class IcmpErrorTest : public IcmpTest {
   void ExpectLocalFault(const char* target, int error) {
     Probe& probe = Submit(target, Within(kFar));
     EXPECT_EQ(prober_.Process(), 1);
-    EXPECT_EQ(probe.result.verdict, IcmpVerdict::kLocalFault);
+    EXPECT_EQ(probe.result.verdict, Verdict::kLocalFault);
     EXPECT_EQ(probe.result.error, error);
     EXPECT_EQ(probe.result.packets, 0);
   }
 };
 
-TEST_F(IcmpErrorTest, AnsweredProbeCostsOneSendAndOneReceive) {
+TEST_F(ProberErrorTest, AnsweredProbeCostsOneSendAndOneReceive) {
   Submit("127.0.0.1", Within(kFar));
   EXPECT_EQ(prober_.Process(), 1);
   const int sends_before = sends;
@@ -80,11 +80,11 @@ TEST_F(IcmpErrorTest, AnsweredProbeCostsOneSendAndOneReceive) {
   EXPECT_EQ(receives - receives_before, 1000);
 }
 
-TEST_F(IcmpErrorTest, RejectedHostIsUnreachableAtOnce) {
+TEST_F(ProberErrorTest, RejectedHostIsUnreachableAtOnce) {
   Filter("input", "ip daddr 127.0.0.2 icmp type echo-request reject with icmp type host-unreachable");
   Probe& probe = Submit("127.0.0.2", Within(kFar));
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kDownUnreachable);
+  EXPECT_EQ(probe.result.verdict, Verdict::kDownUnreachable);
   EXPECT_EQ(probe.result.error, EHOSTUNREACH);
   EXPECT_EQ(probe.result.icmp_type, ICMP_DEST_UNREACH);
   EXPECT_EQ(probe.result.icmp_code, ICMP_HOST_UNREACH);
@@ -92,14 +92,14 @@ TEST_F(IcmpErrorTest, RejectedHostIsUnreachableAtOnce) {
   EXPECT_FALSE(SocketHasSomething());
 }
 
-TEST_F(IcmpErrorTest, EachUnreachableIsReportedWithItsTypeAndCode) {
+TEST_F(ProberErrorTest, EachUnreachableIsReportedWithItsTypeAndCode) {
   Silence();
   for (const int code : {ICMP_NET_UNREACH, ICMP_HOST_UNREACH, ICMP_PORT_UNREACH, ICMP_NET_ANO,
                          ICMP_PKT_FILTERED, ICMP_PREC_CUTOFF}) {
     Probe& probe = Submit("127.0.0.1", Within(kFar));
     RawIcmp::Error(ICMP_DEST_UNREACH, static_cast<uint8_t>(code), "127.0.0.1", TakeRequest());
     EXPECT_EQ(prober_.Process(), 1);
-    EXPECT_EQ(probe.result.verdict, IcmpVerdict::kDownUnreachable);
+    EXPECT_EQ(probe.result.verdict, Verdict::kDownUnreachable);
     EXPECT_EQ(probe.result.icmp_type, ICMP_DEST_UNREACH);
     EXPECT_EQ(probe.result.icmp_code, code);
     EXPECT_NE(probe.result.error, 0);
@@ -107,11 +107,11 @@ TEST_F(IcmpErrorTest, EachUnreachableIsReportedWithItsTypeAndCode) {
   Probe& loop = Submit("127.0.0.1", Within(kFar));
   RawIcmp::Error(ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, "127.0.0.1", TakeRequest());
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(loop.result.verdict, IcmpVerdict::kDownUnreachable);
+  EXPECT_EQ(loop.result.verdict, Verdict::kDownUnreachable);
   EXPECT_EQ(loop.result.icmp_type, ICMP_TIME_EXCEEDED);
 }
 
-TEST_F(IcmpErrorTest, UnreachableForOnePacketLeavesOtherProbesAlone) {
+TEST_F(ProberErrorTest, UnreachableForOnePacketLeavesOtherProbesAlone) {
   Silence();
   Probe& other = Submit("127.0.0.1", Within(kFar));
   TakeRequest();
@@ -122,7 +122,7 @@ TEST_F(IcmpErrorTest, UnreachableForOnePacketLeavesOtherProbesAlone) {
   EXPECT_EQ(other.calls, 0);
 }
 
-TEST_F(IcmpErrorTest, QuotationOfTheHeaderAloneIsKnownByItsChecksum) {
+TEST_F(ProberErrorTest, QuotationOfTheHeaderAloneIsKnownByItsChecksum) {
   Silence();
   Submit("127.0.0.1", Within(kFar));
   std::vector<uint8_t> request = TakeRequest();
@@ -133,10 +133,10 @@ TEST_F(IcmpErrorTest, QuotationOfTheHeaderAloneIsKnownByItsChecksum) {
   EXPECT_EQ(prober_.Process(), 0);
   RawIcmp::Error(ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, "127.0.0.1", request, kEchoHeaderLength);
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probes_.front().result.verdict, IcmpVerdict::kDownUnreachable);
+  EXPECT_EQ(probes_.front().result.verdict, Verdict::kDownUnreachable);
 }
 
-TEST_F(IcmpErrorTest, ForgedErrorsChangeNothing) {
+TEST_F(ProberErrorTest, ForgedErrorsChangeNothing) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(kFar));
   const std::vector<uint8_t> request = TakeRequest();
@@ -148,10 +148,10 @@ TEST_F(IcmpErrorTest, ForgedErrorsChangeNothing) {
   EXPECT_FALSE(SocketHasSomething());
   RawIcmp::Reply("127.0.0.1", request);
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp);
+  EXPECT_EQ(probe.result.verdict, Verdict::kUp);
 }
 
-TEST_F(IcmpErrorTest, MessagesThatDoNotSayUnreachableDoNotHideTheReply) {
+TEST_F(ProberErrorTest, MessagesThatDoNotSayUnreachableDoNotHideTheReply) {
   Silence();
   const struct {
     uint8_t type;
@@ -174,51 +174,51 @@ TEST_F(IcmpErrorTest, MessagesThatDoNotSayUnreachableDoNotHideTheReply) {
         RawIcmp::Reply("127.0.0.1", request);
       }
       EXPECT_EQ(prober_.Process(), 1) << int{message.type};
-      EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp) << int{message.type};
+      EXPECT_EQ(probe.result.verdict, Verdict::kUp) << int{message.type};
       EXPECT_FALSE(SocketHasSomething());
     }
   }
 }
 
-TEST_F(IcmpErrorTest, HostThatHasAnsweredIsUpWhateverARouterSaidMeanwhile) {
+TEST_F(ProberErrorTest, HostThatHasAnsweredIsUpWhateverARouterSaidMeanwhile) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(kFar));
   const std::vector<uint8_t> request = TakeRequest();
   RawIcmp::Error(ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, "127.0.0.1", request);
   RawIcmp::Reply("127.0.0.1", request);
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp);
+  EXPECT_EQ(probe.result.verdict, Verdict::kUp);
 }
 
-TEST_F(IcmpErrorTest, ErrorOfAnEarlierPacketIsNotBlamedOnTheNext) {
+TEST_F(ProberErrorTest, ErrorOfAnEarlierPacketIsNotBlamedOnTheNext) {
   Filter("input", "ip daddr 127.0.0.2 icmp type echo-request reject with icmp type net-unreachable");
   for (int round = 0; round < 20; ++round) {
     Probe& rejected = Submit("127.0.0.2", Within(kFar));
     Probe& healthy = Submit("127.0.0.1", Within(kFar));
     EXPECT_EQ(prober_.Process(), 2);
-    EXPECT_EQ(rejected.result.verdict, IcmpVerdict::kDownUnreachable);
+    EXPECT_EQ(rejected.result.verdict, Verdict::kDownUnreachable);
     EXPECT_EQ(rejected.result.error, ENETUNREACH);
-    EXPECT_EQ(healthy.result.verdict, IcmpVerdict::kUp);
+    EXPECT_EQ(healthy.result.verdict, Verdict::kUp);
     EXPECT_EQ(healthy.result.packets, 1);
   }
 }
 
-TEST_F(IcmpErrorTest, OwnFirewallIsALocalFault) {
+TEST_F(ProberErrorTest, OwnFirewallIsALocalFault) {
   Filter("output", "ip daddr 127.0.0.2 drop");
   ExpectLocalFault("127.0.0.2", EPERM);
   Probe& other = Submit("127.0.0.1", Within(kFar));
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(other.result.verdict, IcmpVerdict::kUp);
+  EXPECT_EQ(other.result.verdict, Verdict::kUp);
 }
 
-TEST_F(IcmpErrorTest, OwnFirewallThatRejectsIsALocalFaultToo) {
+TEST_F(ProberErrorTest, OwnFirewallThatRejectsIsALocalFaultToo) {
   Filter("output", "ip daddr 127.0.0.2 icmp type echo-request reject with icmp type host-unreachable");
   ExpectLocalFault("127.0.0.2", EPERM);
   EXPECT_EQ(prober_.Process(), 0);
   EXPECT_FALSE(SocketHasSomething());
 }
 
-TEST_F(IcmpErrorTest, OwnRoutesAreLocalFaults) {
+TEST_F(ProberErrorTest, OwnRoutesAreLocalFaults) {
   Run("ip route add blackhole 10.1.0.0/16");
   Run("ip route add prohibit 10.2.0.0/16");
   Run("ip route add unreachable 10.3.0.0/16");
@@ -228,29 +228,29 @@ TEST_F(IcmpErrorTest, OwnRoutesAreLocalFaults) {
   ExpectLocalFault("10.4.0.1", ENETUNREACH);  // no route at all
 }
 
-TEST_F(IcmpErrorTest, MissingRouteIsStillALocalFaultBesideErrorsOfOthers) {
+TEST_F(ProberErrorTest, MissingRouteIsStillALocalFaultBesideErrorsOfOthers) {
   Filter("input", "ip daddr 127.0.0.2 icmp type echo-request reject with icmp type host-unreachable");
   Probe& rejected = Submit("127.0.0.2", Within(kFar));
   Probe& unrouted = Submit("10.4.0.1", Within(kFar));
   EXPECT_EQ(prober_.Process(), 2);
-  EXPECT_EQ(rejected.result.verdict, IcmpVerdict::kDownUnreachable);
-  EXPECT_EQ(unrouted.result.verdict, IcmpVerdict::kLocalFault);
+  EXPECT_EQ(rejected.result.verdict, Verdict::kDownUnreachable);
+  EXPECT_EQ(unrouted.result.verdict, Verdict::kLocalFault);
   EXPECT_EQ(unrouted.result.error, ENETUNREACH);
 }
 
-TEST_F(IcmpErrorTest, NeighbourThatCannotBeResolvedIsUnreachable) {
+TEST_F(ProberErrorTest, NeighbourThatCannotBeResolvedIsUnreachable) {
   Run("ip link add v0 type veth peer name v1 && ip addr add 10.5.0.1/24 dev v0 && ip link set v0 up && "
       "ip link set v1 up && ip neigh add 10.5.0.2 dev v0 nud failed 2>/dev/null; "
       "echo 1 >/proc/sys/net/ipv4/neigh/v0/mcast_solicit; echo 10 "
       ">/proc/sys/net/ipv4/neigh/v0/retrans_time_ms");
   Probe& probe = Submit("10.5.0.2", Within(kFar));
   RunToTheEnd();
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kDownUnreachable);
+  EXPECT_EQ(probe.result.verdict, Verdict::kDownUnreachable);
   EXPECT_EQ(probe.result.error, EHOSTUNREACH);
   EXPECT_EQ(probe.result.icmp_code, ICMP_HOST_UNREACH);
 }
 
-TEST_F(IcmpErrorTest, PressureIsTriedAgainAtTheHedge) {
+TEST_F(ProberErrorTest, PressureIsTriedAgainAtTheHedge) {
   for (const int error : {ENOBUFS, ENOMEM, EAGAIN}) {
     injected_error = error;
     Probe& probe = Submit("127.0.0.1", Within(kFar, kFar / 2));
@@ -258,12 +258,12 @@ TEST_F(IcmpErrorTest, PressureIsTriedAgainAtTheHedge) {
     StallUntil(prober_.NextDeadline());
     EXPECT_EQ(prober_.Process(), 0);  // sent and answered
     EXPECT_EQ(prober_.Process(), 1);
-    EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp);
+    EXPECT_EQ(probe.result.verdict, Verdict::kUp);
     EXPECT_EQ(probe.result.packets, 1);
   }
 }
 
-TEST_F(IcmpErrorTest, DeadlineIsMeasuredFromTheFirstPacketThatLeft) {
+TEST_F(ProberErrorTest, DeadlineIsMeasuredFromTheFirstPacketThatLeft) {
   Silence();
   injected_error = ENOBUFS;
   Probe& probe = Submit("127.0.0.1", Within(kFar, kFar / 2));
@@ -273,22 +273,22 @@ TEST_F(IcmpErrorTest, DeadlineIsMeasuredFromTheFirstPacketThatLeft) {
   EXPECT_GE(prober_.NextDeadline() + 1000 * kMs, left + kFar);
   StallUntil(prober_.NextDeadline());
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kDownTimeout);
+  EXPECT_EQ(probe.result.verdict, Verdict::kDownTimeout);
   EXPECT_EQ(probe.result.packets, 1);
 }
 
-TEST_F(IcmpErrorTest, PressureThatDoesNotPassIsALocalFaultAtTheDeadline) {
+TEST_F(ProberErrorTest, PressureThatDoesNotPassIsALocalFaultAtTheDeadline) {
   injected_error = ENOBUFS;
   Probe& probe = Submit("127.0.0.1", Within(kFar));
   EXPECT_EQ(prober_.Process(), 0);
   StallUntil(prober_.NextDeadline());
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kLocalFault);
+  EXPECT_EQ(probe.result.verdict, Verdict::kLocalFault);
   EXPECT_EQ(probe.result.error, ENOBUFS);
   EXPECT_EQ(probe.result.packets, 0);
 }
 
-TEST_F(IcmpErrorTest, PressureOnTheHedgeLeavesTheFirstPacketsVerdict) {
+TEST_F(ProberErrorTest, PressureOnTheHedgeLeavesTheFirstPacketsVerdict) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(kFar, kFar / 2));
   StallUntil(prober_.NextDeadline());
@@ -296,10 +296,10 @@ TEST_F(IcmpErrorTest, PressureOnTheHedgeLeavesTheFirstPacketsVerdict) {
   EXPECT_EQ(prober_.Process(), 0);
   StallUntil(prober_.NextDeadline());
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kDownTimeout);
+  EXPECT_EQ(probe.result.verdict, Verdict::kDownTimeout);
 }
 
-TEST_F(IcmpErrorTest, OwnFaultOnTheHedgeMakesSilenceALocalFaultButNotAnAnswer) {
+TEST_F(ProberErrorTest, OwnFaultOnTheHedgeMakesSilenceALocalFaultButNotAnAnswer) {
   Silence();
   for (const bool answered : {false, true}) {
     Probe& probe = Submit("127.0.0.1", Within(kFar, kFar / 2));
@@ -313,12 +313,12 @@ TEST_F(IcmpErrorTest, OwnFaultOnTheHedgeMakesSilenceALocalFaultButNotAnAnswer) {
       StallUntil(prober_.NextDeadline());
     }
     EXPECT_EQ(prober_.Process(), 1);
-    EXPECT_EQ(probe.result.verdict, answered ? IcmpVerdict::kUp : IcmpVerdict::kLocalFault);
+    EXPECT_EQ(probe.result.verdict, answered ? Verdict::kUp : Verdict::kLocalFault);
     EXPECT_EQ(probe.result.error, answered ? 0 : EPERM);
   }
 }
 
-TEST_F(IcmpErrorTest, OwnLinkThatIsDownIsALocalFault) {
+TEST_F(ProberErrorTest, OwnLinkThatIsDownIsALocalFault) {
   for (const int error : {EPERM, EINVAL, EACCES}) {
     injected_error = error;
     ExpectLocalFault("127.0.0.1", error);

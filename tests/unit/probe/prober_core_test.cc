@@ -1,10 +1,10 @@
-#include "lib/probe/icmp.h"
+#include "lib/probe/prober_core.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "tests/unit/probe/icmp_fixture.h"
+#include "tests/unit/probe/prober_fixture.h"
 
 namespace fastcontainer {
 namespace {
@@ -12,32 +12,32 @@ namespace {
 // Times of real waiting only; the deadline of the others is as far away as a slow machine needs.
 constexpr int64_t kFar = 3'600'000 * kMs;
 
-IcmpOptions Within(int64_t deadline, int64_t hedge1 = 0, int64_t hedge2 = 0) {
-  IcmpOptions options;
+ProbeOptions Within(int64_t deadline, int64_t hedge1 = 0, int64_t hedge2 = 0) {
+  ProbeOptions options;
   options.deadline = deadline;
   options.hedge[0] = hedge1;
   options.hedge[1] = hedge2;
   return options;
 }
 
-EchoTag TagOf(const std::vector<uint8_t>& echo) {
+PacketTag TagOf(const std::vector<uint8_t>& echo) {
   Echo out;
   EXPECT_TRUE(DecodeEcho(echo.data(), echo.size(), &out));
   return out.tag;
 }
 
-std::vector<uint8_t> WithTag(std::vector<uint8_t> echo, const EchoTag& tag) {
+std::vector<uint8_t> WithTag(std::vector<uint8_t> echo, const PacketTag& tag) {
   memcpy(echo.data() + kEchoHeaderLength, &tag, sizeof(tag));
   return echo;
 }
 
-TEST_F(IcmpTest, HostThatAnswersIsUpAfterOnePacket) {
+TEST_F(ProberTest, HostThatAnswersIsUpAfterOnePacket) {
   raw_.emplace();
   Probe& probe = Submit("127.0.0.1", Within(kFar, kFar / 2));
   RunToTheEnd();
   EXPECT_EQ(probe.calls, 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp);
-  EXPECT_EQ(probe.result.mechanism, IcmpMechanism::kDatagram);
+  EXPECT_EQ(probe.result.verdict, Verdict::kUp);
+  EXPECT_EQ(probe.result.mechanism, ProbeMechanism::kIcmpDatagram);
   EXPECT_EQ(probe.result.packets, 1);
   EXPECT_EQ(probe.result.error, 0);
   EXPECT_EQ(probe.result.icmp_type, -1);
@@ -46,20 +46,20 @@ TEST_F(IcmpTest, HostThatAnswersIsUpAfterOnePacket) {
   EXPECT_EQ(raw_->TakeRequests().size(), 1u);
 }
 
-TEST_F(IcmpTest, SilentHostIsDownAndNotBeforeTheDeadline) {
+TEST_F(ProberTest, SilentHostIsDownAndNotBeforeTheDeadline) {
   Silence();
   for (int round = 0; round < 20; ++round) {
     const int64_t before = TestClock(CLOCK_MONOTONIC);
     Probe& probe = Submit("127.0.0.1", Within(2 * kMs));
     RunToTheEnd();
     EXPECT_EQ(probe.calls, 1);
-    EXPECT_EQ(probe.result.verdict, IcmpVerdict::kDownTimeout);
+    EXPECT_EQ(probe.result.verdict, Verdict::kDownTimeout);
     EXPECT_EQ(probe.result.error, 0);
     EXPECT_GE(probe.called_at, before + 2 * kMs);
   }
 }
 
-TEST_F(IcmpTest, NothingIsJudgedBeforeNextDeadline) {
+TEST_F(ProberTest, NothingIsJudgedBeforeNextDeadline) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(kFar));
   EXPECT_EQ(prober_.Process(), 0);
@@ -67,14 +67,14 @@ TEST_F(IcmpTest, NothingIsJudgedBeforeNextDeadline) {
   EXPECT_EQ(prober_.Process(), 0);
   StallUntil(prober_.NextDeadline());
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kDownTimeout);
+  EXPECT_EQ(probe.result.verdict, Verdict::kDownTimeout);
 }
 
-TEST_F(IcmpTest, ForeignRepliesChangeNothing) {
+TEST_F(ProberTest, ForeignRepliesChangeNothing) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(kFar));
   const std::vector<uint8_t> request = TakeRequest();
-  const EchoTag tag = TagOf(request);
+  const PacketTag tag = TagOf(request);
   for (int bit = 0; bit < 64; ++bit)
     RawIcmp::Reply("127.0.0.1", WithTag(request, {tag.cookie ^ (uint64_t{1} << bit), tag.slot, tag.packet}));
   RawIcmp::Reply("127.0.0.1", WithTag(request, {tag.cookie, tag.slot + 1, tag.packet}));
@@ -90,10 +90,10 @@ TEST_F(IcmpTest, ForeignRepliesChangeNothing) {
   EXPECT_FALSE(SocketHasSomething());
   RawIcmp::Reply("127.0.0.1", request);
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp);
+  EXPECT_EQ(probe.result.verdict, Verdict::kUp);
 }
 
-TEST_F(IcmpTest, HostThatSomebodyElsePingsIsStillDown) {
+TEST_F(ProberTest, HostThatSomebodyElsePingsIsStillDown) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(kFar));
   std::vector<uint8_t> request = TakeRequest();
@@ -102,19 +102,19 @@ TEST_F(IcmpTest, HostThatSomebodyElsePingsIsStillDown) {
     RawIcmp::Reply("127.0.0.1", WithTag(request, {static_cast<uint64_t>(i), 0, 0}));
   StallUntil(prober_.NextDeadline());
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kDownTimeout);
+  EXPECT_EQ(probe.result.verdict, Verdict::kDownTimeout);
 }
 
-TEST_F(IcmpTest, AnswerThatWaitsInTheSocketCountsHoweverLateTheLoopIs) {
+TEST_F(ProberTest, AnswerThatWaitsInTheSocketCountsHoweverLateTheLoopIs) {
   Probe& probe = Submit("127.0.0.1", Within(10 * kMs));
   Stall(15 * kMs);
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp);
+  EXPECT_EQ(probe.result.verdict, Verdict::kUp);
   EXPECT_EQ(probe.result.packets, 1);
   EXPECT_GE(probe.result.user_rtt, probe.result.rtt + 15 * kMs);
 }
 
-TEST_F(IcmpTest, AnswerThatTheKernelStampedAfterTheDeadlineIsNone) {
+TEST_F(ProberTest, AnswerThatTheKernelStampedAfterTheDeadlineIsNone) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(1000));
   const std::vector<uint8_t> request = TakeRequest();
@@ -122,10 +122,10 @@ TEST_F(IcmpTest, AnswerThatTheKernelStampedAfterTheDeadlineIsNone) {
   RawIcmp::Reply("127.0.0.1", request);
   RunToTheEnd();
   EXPECT_EQ(probe.calls, 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kDownTimeout);
+  EXPECT_EQ(probe.result.verdict, Verdict::kDownTimeout);
 }
 
-TEST_F(IcmpTest, LateAnswerIsNotTakenForThatOfTheNextProbe) {
+TEST_F(ProberTest, LateAnswerIsNotTakenForThatOfTheNextProbe) {
   Silence();
   Submit("127.0.0.1", Within(kFar));
   const std::vector<uint8_t> late = TakeRequest();
@@ -137,21 +137,21 @@ TEST_F(IcmpTest, LateAnswerIsNotTakenForThatOfTheNextProbe) {
   EXPECT_EQ(prober_.Process(), 0);
   StallUntil(prober_.NextDeadline());
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(next.result.verdict, IcmpVerdict::kDownTimeout);
+  EXPECT_EQ(next.result.verdict, Verdict::kDownTimeout);
 }
 
-TEST_F(IcmpTest, WallClockThatIsSetMeanwhileJudgesNobody) {
+TEST_F(ProberTest, WallClockThatIsSetMeanwhileJudgesNobody) {
   for (const int64_t step : {int64_t{3600} * 1000 * kMs, int64_t{-3600} * 1000 * kMs, 2 * kMs, -2 * kMs}) {
     Probe& probe = Submit("127.0.0.1", Within(kFar));
     realtime_ahead += step;
     EXPECT_EQ(prober_.Process(), 1);
-    EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp) << step;
+    EXPECT_EQ(probe.result.verdict, Verdict::kUp) << step;
     // By the user's clock, for want of another.
     EXPECT_EQ(probe.result.user_rtt, probe.result.rtt) << step;
   }
 }
 
-TEST_F(IcmpTest, HedgesAreFurtherPacketsInsideTheSameDeadline) {
+TEST_F(ProberTest, HedgesAreFurtherPacketsInsideTheSameDeadline) {
   Silence();
   for (const bool first_is_answered : {true, false}) {
     Probe& probe = Submit("127.0.0.1", Within(kFar, kFar / 2, kFar / 5));  // in any order
@@ -165,14 +165,14 @@ TEST_F(IcmpTest, HedgesAreFurtherPacketsInsideTheSameDeadline) {
     EXPECT_EQ(TagOf(first).cookie, TagOf(hedges[1]).cookie);
     RawIcmp::Reply("127.0.0.1", first_is_answered ? first : hedges[1]);
     EXPECT_EQ(prober_.Process(), 1);
-    EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp);
+    EXPECT_EQ(probe.result.verdict, Verdict::kUp);
     EXPECT_EQ(probe.result.packets, 3);
     // Measured from the packet that was answered.
     EXPECT_EQ(probe.result.user_rtt > kFar / 5, first_is_answered);
   }
 }
 
-TEST_F(IcmpTest, HedgeThatFallsOnTheDeadlineIsNotSent) {
+TEST_F(ProberTest, HedgeThatFallsOnTheDeadlineIsNotSent) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(kFar, kFar, kFar + 1));
   StallUntil(prober_.NextDeadline());
@@ -181,16 +181,16 @@ TEST_F(IcmpTest, HedgeThatFallsOnTheDeadlineIsNotSent) {
   EXPECT_EQ(raw_->TakeRequests().size(), 1u);
 }
 
-TEST_F(IcmpTest, LoopThatSleptThroughTheHedgeSendsNoneAfterTheDeadline) {
+TEST_F(ProberTest, LoopThatSleptThroughTheHedgeSendsNoneAfterTheDeadline) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(kFar, kFar / 2));
   Stall(2 * kFar);
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kDownTimeout);
+  EXPECT_EQ(probe.result.verdict, Verdict::kDownTimeout);
   EXPECT_EQ(probe.result.packets, 1);
 }
 
-TEST_F(IcmpTest, CancelledProbeNeverCallsBack) {
+TEST_F(ProberTest, CancelledProbeNeverCallsBack) {
   Probe& answered = Submit("127.0.0.1", Within(kFar));
   EXPECT_TRUE(prober_.Cancel(answered.id));
   EXPECT_FALSE(prober_.Cancel(answered.id));
@@ -215,15 +215,15 @@ TEST_F(IcmpTest, CancelledProbeNeverCallsBack) {
   EXPECT_FALSE(prober_.Cancel(UINT64_MAX));
 }
 
-TEST_F(IcmpTest, AnswersToCancelledProbesDoNotFillTheSocket) {
+TEST_F(ProberTest, AnswersToCancelledProbesDoNotFillTheSocket) {
   for (int i = 0; i < 5000; ++i) EXPECT_TRUE(prober_.Cancel(Submit("127.0.0.1", Within(kFar)).id));
   Probe& probe = Submit("127.0.0.1", Within(kFar));
   EXPECT_EQ(prober_.Process(), 1);
-  EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp);
+  EXPECT_EQ(probe.result.verdict, Verdict::kUp);
   EXPECT_FALSE(SocketHasSomething());
 }
 
-TEST_F(IcmpTest, CallbackMaySubmitAndProcessDoesNotRunForEver) {
+TEST_F(ProberTest, CallbackMaySubmitAndProcessDoesNotRunForEver) {
   int calls = 0;
   std::function<void()> again = [&] {
     if (++calls < 10) Submit("0.0.0.0").then = again;
@@ -235,7 +235,7 @@ TEST_F(IcmpTest, CallbackMaySubmitAndProcessDoesNotRunForEver) {
   EXPECT_EQ(calls, 10);
 }
 
-TEST_F(IcmpTest, ThousandsOfProbesAtOnceEachGetTheirOwnVerdict) {
+TEST_F(ProberTest, ThousandsOfProbesAtOnceEachGetTheirOwnVerdict) {
   Run("nft 'add table inet t; add chain inet t in { type filter hook input priority 0; }; "
       "add rule inet t in ip daddr 127.2.0.0/16 drop'");
   constexpr int kProbes = 4000;
@@ -249,30 +249,43 @@ TEST_F(IcmpTest, ThousandsOfProbesAtOnceEachGetTheirOwnVerdict) {
   for (const Probe& probe : probes_) {
     EXPECT_EQ(probe.calls, 1);
     const bool dropped = index++ % 2 == 1;
-    EXPECT_EQ(probe.result.verdict, dropped ? IcmpVerdict::kDownTimeout : IcmpVerdict::kUp) << index;
+    EXPECT_EQ(probe.result.verdict, dropped ? Verdict::kDownTimeout : Verdict::kUp) << index;
   }
 }
 
-TEST_F(IcmpTest, BurstBeforeTheFirstReadLosesNoAnswerInASmallReceiveBuffer) {
-  const int room_for_64 = 64 * 1024;
-  ASSERT_EQ(setsockopt(prober_.fd(), SOL_SOCKET, SO_RCVBUF, &room_for_64, sizeof(room_for_64)), 0);
-  for (int i = 0; i < 2000; ++i) Submit("127.0.0.1", Within(kFar));
-  EXPECT_EQ(prober_.Process(), 2000);
-  for (const Probe& probe : probes_) EXPECT_EQ(probe.result.verdict, IcmpVerdict::kUp);
+TEST_F(ProberTest, BurstBeforeTheFirstReadLosesNoAnswerInASmallReceiveBuffer) {
+  ProberCore small{&TestClock};
+  ASSERT_EQ(small.Open(ProbeMechanism::kNone, 64 * 1024), 0);
+  constexpr int kProbes = 2000;
+  int up = 0;
+  ProbeCompletion completion;
+  completion.run = [](const ProbeCompletion& self, const ProbeResult& result) {
+    *static_cast<int*>(self.user_data) += result.verdict == Verdict::kUp;
+  };
+  completion.user_data = &up;
+  const sockaddr_in target = Ipv4("127.0.0.1");
+  for (int i = 0; i < kProbes; ++i) {
+    ASSERT_NE(
+        small.Submit(reinterpret_cast<const sockaddr*>(&target), sizeof(target), Within(kFar), completion),
+        0u);
+  }
+  EXPECT_EQ(small.Process(), kProbes);
+  EXPECT_EQ(up, kProbes);
+  EXPECT_EQ(small.stats().lost, 0u);
 }
 
-TEST_F(IcmpTest, TargetsThatAreNoHostAreLocalFaults) {
+TEST_F(ProberTest, TargetsThatAreNoHostAreLocalFaults) {
   Probe& any = Submit("0.0.0.0");
   sockaddr_in six = Ipv4("127.0.0.1");
   six.sin_family = AF_INET6;
-  Probe& ipv6 = Submit(six);
+  Probe& too_short = Submit(six);
   Probe& broadcast = Submit("255.255.255.255");
   EXPECT_LE(prober_.NextDeadline(), TestClock(CLOCK_MONOTONIC));
   EXPECT_GT(prober_.NextDeadline(), 0);
   EXPECT_EQ(prober_.Process(), 3);
   EXPECT_EQ(any.result.error, EINVAL);
-  EXPECT_EQ(ipv6.result.error, EAFNOSUPPORT);
-  for (const Probe& probe : probes_) EXPECT_EQ(probe.result.verdict, IcmpVerdict::kLocalFault);
+  EXPECT_EQ(too_short.result.error, EAFNOSUPPORT);
+  for (const Probe& probe : probes_) EXPECT_EQ(probe.result.verdict, Verdict::kLocalFault);
   EXPECT_NE(broadcast.result.error, 0);
 }
 

@@ -1,13 +1,13 @@
-// An IcmpProber in a network namespace, on clocks that the test can move.
-#ifndef FASTCONTAINER_TESTS_UNIT_PROBE_ICMP_FIXTURE_H_
-#define FASTCONTAINER_TESTS_UNIT_PROBE_ICMP_FIXTURE_H_
+// A ProberCore in a network namespace, on clocks that the test can move.
+#ifndef FASTCONTAINER_TESTS_UNIT_PROBE_PROBER_FIXTURE_H_
+#define FASTCONTAINER_TESTS_UNIT_PROBE_PROBER_FIXTURE_H_
 
 #include <algorithm>
 #include <functional>
 #include <list>
 #include <optional>
 
-#include "lib/probe/icmp.h"
+#include "lib/probe/prober_core.h"
 #include "tests/unit/probe/net_namespace.h"
 
 namespace fastcontainer {
@@ -20,16 +20,29 @@ inline int64_t monotonic_ahead = 0;
 inline int64_t realtime_ahead = 0;
 
 inline int64_t TestClock(clockid_t id) {
-  return IcmpProber::SystemClock(id) + (id == CLOCK_MONOTONIC ? monotonic_ahead : realtime_ahead);
+  return ProberCore::SystemClock(id) + (id == CLOCK_MONOTONIC ? monotonic_ahead : realtime_ahead);
 }
 
-class IcmpTest : public NetNamespace {
+// An echo request to 127.0.0.1.
+inline int SendEcho(PingSocket* socket, uint16_t sequence, const PacketTag& tag) {
+  SocketAddress target;
+  target.v4 = Ipv4("127.0.0.1");
+  const PacketOptions options;
+  Outgoing out;
+  out.target = &target;
+  out.options = &options;
+  out.sequence = sequence;
+  out.tag = tag;
+  return socket->Send(out);
+}
+
+class ProberTest : public NetNamespace {
  protected:
   struct Probe {
     uint64_t id = 0;
     int calls = 0;
     int64_t called_at = 0;
-    IcmpResult result;
+    ProbeResult result;
     std::function<void()> then;
   };
 
@@ -50,13 +63,13 @@ class IcmpTest : public NetNamespace {
     if (at > now) Stall(at - now);
   }
 
-  Probe& Submit(const char* target, const IcmpOptions& options = IcmpOptions()) {
+  Probe& Submit(const char* target, const ProbeOptions& options = ProbeOptions()) {
     return Submit(Ipv4(target), options);
   }
-  Probe& Submit(const sockaddr_in& target, const IcmpOptions& options = IcmpOptions()) {
+  Probe& Submit(const sockaddr_in& target, const ProbeOptions& options = ProbeOptions()) {
     Probe& probe = probes_.emplace_back();
-    IcmpCompletion completion;
-    completion.run = [](const IcmpCompletion& self, const IcmpResult& result) {
+    ProbeCompletion completion;
+    completion.run = [](const ProbeCompletion& self, const ProbeResult& result) {
       auto* const done = static_cast<Probe*>(self.user_data);
       ++done->calls;
       done->called_at = TestClock(CLOCK_MONOTONIC);
@@ -100,20 +113,18 @@ class IcmpTest : public NetNamespace {
 
   std::list<Probe> probes_;
   std::optional<RawIcmp> raw_;
-  IcmpProber prober_{&TestClock};
+  ProberCore prober_{&TestClock};
 
  private:
   // The kernel begins to stamp packets some time after the first socket has asked for it.
   static void WaitForStamps() {
-    IcmpSocket socket;
-    ASSERT_EQ(socket.Open(), 0);
+    PingSocket socket;
+    ASSERT_EQ(socket.Open(AF_INET, ProbeMechanism::kIcmpDatagram, 1 << 16), 0);
     for (;;) {
-      uint8_t packet[kEchoLength];
-      EncodeEchoRequest(socket.id(), 1, {}, packet);
-      ASSERT_EQ(socket.Send(Ipv4("127.0.0.1").sin_addr, packet), 0);
-      const int64_t before = IcmpProber::SystemClock(CLOCK_REALTIME);
-      IcmpReply reply;
-      if (socket.Receive(&reply) == 0 && reply.stamp < before) return;
+      ASSERT_EQ(SendEcho(&socket, 1, {}), 0);
+      const int64_t before = ProberCore::SystemClock(CLOCK_REALTIME);
+      Answer answer;
+      if (socket.Receive(&answer) == 0 && answer.stamp < before) return;
       sched_yield();
     }
   }
@@ -121,4 +132,4 @@ class IcmpTest : public NetNamespace {
 
 }  // namespace fastcontainer
 
-#endif  // FASTCONTAINER_TESTS_UNIT_PROBE_ICMP_FIXTURE_H_
+#endif  // FASTCONTAINER_TESTS_UNIT_PROBE_PROBER_FIXTURE_H_

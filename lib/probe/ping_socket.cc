@@ -1,0 +1,243 @@
+#include "lib/probe/ping_socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/errqueue.h>
+#include <linux/filter.h>
+#include <linux/icmp.h>
+#include <netinet/icmp6.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/probe/control.h"
+#include "lib/probe/packet_control.h"
+
+namespace fastcontainer {
+namespace {
+
+// What follows the tag in a large packet. Zeroes leave the checksum as it is. Never written.
+uint8_t padding[UINT16_MAX];
+
+struct Message {
+  alignas(8) uint8_t data[128];  // a raw IPv4 socket's begins with the IP header, at most 60 bytes
+  alignas(cmsghdr) uint8_t control[256];
+  SocketAddress name;
+  iovec vector;
+  msghdr header;
+};
+
+// The number of bytes, or -1 with errno.
+ssize_t ReceiveMessage(int fd, int flags, Message* message) {
+  message->vector = {message->data, sizeof(message->data)};
+  message->header = {};
+  message->header.msg_name = &message->name;
+  message->header.msg_namelen = sizeof(message->name);
+  message->header.msg_iov = &message->vector;
+  message->header.msg_iovlen = 1;
+  message->header.msg_control = message->control;
+  message->header.msg_controllen = sizeof(message->control);
+  return recvmsg(fd, &message->header, flags | MSG_DONTWAIT);
+}
+
+Nanos StampOf(msghdr* header) {
+  Nanos out = 0;
+  for (cmsghdr* c = CMSG_FIRSTHDR(header); c != nullptr; c = CMSG_NXTHDR(header, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS) continue;
+    timespec stamp;
+    memcpy(&stamp, CMSG_DATA(c), sizeof(stamp));
+    out = static_cast<Nanos>(stamp.tv_sec) * kSecond + stamp.tv_nsec;
+  }
+  return out;
+}
+
+// False: it is not of an ICMP message.
+bool ReadError(msghdr* header, Failure* out) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(header); c != nullptr; c = CMSG_NXTHDR(header, c)) {
+    const bool four = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
+    const bool six = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+    if (!four && !six) continue;
+    sock_extended_err error;
+    memcpy(&error, CMSG_DATA(c), sizeof(error));
+    if (error.ee_origin != (four ? SO_EE_ORIGIN_ICMP : SO_EE_ORIGIN_ICMP6)) return false;
+    out->error = static_cast<int>(error.ee_errno);
+    out->icmp_type = error.ee_type;
+    out->icmp_code = error.ee_code;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+PingSocket::~PingSocket() {
+  if (fd_ >= 0) close(fd_);
+}
+
+int PingSocket::Open(sa_family_t family, ProbeMechanism mechanism, int receive_buffer) {
+  family_ = family;
+  const bool datagram = mechanism == ProbeMechanism::kIcmpDatagram;
+  const int protocol = family == AF_INET6 ? int{IPPROTO_ICMPV6} : int{IPPROTO_ICMP};
+  fd_ = socket(family, (datagram ? SOCK_DGRAM : SOCK_RAW) | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+  bool open = fd_ >= 0;
+  if (open) open = (datagram ? TakeIdentifier() : SetFilters()) && SetOptions(receive_buffer);
+  if (open) {
+    has_ip_header_ = !datagram && family == AF_INET;
+    return 0;
+  }
+  const int error = errno;
+  if (fd_ >= 0) close(fd_);
+  fd_ = -1;
+  Explain(mechanism, error);
+  return error;
+}
+
+// Bound now rather than by the first packet: the port of a ping socket is its ICMP identifier.
+bool PingSocket::TakeIdentifier() {
+  sockaddr_storage name{};
+  name.ss_family = family_;
+  socklen_t length = family_ == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  if (bind(fd_, reinterpret_cast<sockaddr*>(&name), length) != 0 ||
+      getsockname(fd_, reinterpret_cast<sockaddr*>(&name), &length) != 0)
+    return false;
+  SocketAddress bound;
+  memcpy(&bound, &name, sizeof(bound));
+  id_ = ntohs(SocketPort(bound));
+  return true;
+}
+
+// A raw socket gets every echo reply of the machine; somebody's flood would push ours out of the buffer.
+bool PingSocket::SetFilters() {
+  if (getrandom(&id_, sizeof(id_), 0) != sizeof(id_)) return false;
+  if (family_ == AF_INET6) {
+    icmp6_filter types;
+    ICMP6_FILTER_SETBLOCKALL(&types);
+    ICMP6_FILTER_SETPASS(kEchoReply6, &types);
+    if (setsockopt(fd_, IPPROTO_ICMPV6, ICMP6_FILTER, &types, sizeof(types)) != 0) return false;
+  } else {
+    const icmp_filter types{~(1u << kEchoReply4)};
+    if (setsockopt(fd_, SOL_RAW, ICMP_FILTER, &types, sizeof(types)) != 0) return false;
+  }
+  // IPv4 packets begin with their IP header here, IPv6 ones do not.
+  sock_filter code[] = {
+      family_ == AF_INET6 ? sock_filter BPF_STMT(BPF_LDX | BPF_IMM, 0)
+                          : sock_filter BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+      BPF_STMT(BPF_LD | BPF_H | BPF_IND, 4),  // the ICMP identifier
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, id_, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0xffff),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  const sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+  return setsockopt(fd_, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
+}
+
+bool PingSocket::SetOptions(int receive_buffer) {
+  const int on = 1;
+  const bool six = family_ == AF_INET6;
+  if (setsockopt(fd_, six ? int{IPPROTO_IPV6} : int{IPPROTO_IP}, six ? IPV6_RECVERR : IP_RECVERR, &on,
+                 sizeof(on)) != 0)
+    return false;
+  // Where no socket of the machine has asked for stamps yet the kernel begins with them a few milliseconds
+  // later; until then it stamps a packet when it is read.
+  if (setsockopt(fd_, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) != 0) return false;
+  if (setsockopt(fd_, SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer, sizeof(receive_buffer)) != 0)
+    setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+  return true;
+}
+
+void PingSocket::Explain(ProbeMechanism mechanism, int error) {
+  if (error != EPERM && error != EACCES) {
+    snprintf(problem_, sizeof(problem_), "no ICMP socket: %s", strerror(error));
+  } else if (mechanism == ProbeMechanism::kIcmpRaw) {
+    snprintf(problem_, sizeof(problem_), "no raw ICMP socket: CAP_NET_RAW is missing");
+  } else {
+    snprintf(problem_, sizeof(problem_),
+             "no ping socket: the kernel refuses group %u one; allow it with: "
+             "sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"",
+             getegid());
+  }
+}
+
+int PingSocket::Send(const Outgoing& out) {
+  uint8_t packet[kEchoLength];
+  EncodeEchoRequest(family_, id_, out.sequence, out.tag, packet);
+  if (out.options->dont_fragment != dont_fragment_) {
+    const int error = SetDontFragment(fd_, family_, out.options->dont_fragment);
+    if (error != 0) return error;
+    dont_fragment_ = out.options->dont_fragment;
+  }
+  if (out.options->size > sizeof(PacketTag) || !NeedsNoControl(*out.options)) return SendShaped(out, packet);
+  const ssize_t sent =
+      sendto(fd_, packet, kEchoLength, MSG_DONTWAIT | MSG_NOSIGNAL, &out.target->any, SocketLength(family_));
+  return sent >= 0 ? 0 : errno;
+}
+
+int PingSocket::SendShaped(const Outgoing& out, const uint8_t (&packet)[kEchoLength]) {
+  const size_t size = out.options->size;
+  iovec parts[2] = {{const_cast<uint8_t*>(packet), kEchoLength}, {padding, 0}};
+  if (size > sizeof(PacketTag)) parts[1].iov_len = size - sizeof(PacketTag);
+  msghdr message{};
+  message.msg_name = const_cast<SocketAddress*>(out.target);
+  message.msg_namelen = SocketLength(family_);
+  message.msg_iov = parts;
+  message.msg_iovlen = parts[1].iov_len == 0 ? 1 : 2;
+  PacketControl control;
+  if (!NeedsNoControl(*out.options)) SetControl(*out.options, family_, &control, &message);
+  return sendmsg(fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : errno;
+}
+
+int PingSocket::Receive(Answer* out) {
+  Message message;
+  const ssize_t got = ReceiveMessage(fd_, 0, &message);
+  if (got < 0) return errno;
+  const uint8_t* data = message.data;
+  size_t length = static_cast<size_t>(got);
+  if (has_ip_header_) {
+    const size_t header = Ipv4HeaderLength(data, length);
+    if (header == 0) return ENOMSG;
+    data += header;
+    length -= header;
+  }
+  Echo echo;
+  if (!DecodeEcho(data, length, &echo) || echo.type != (family_ == AF_INET6 ? kEchoReply6 : kEchoReply4) ||
+      echo.id != id_ || !echo.has_tag)
+    return ENOMSG;
+  out->from = message.name;
+  out->tag = echo.tag;
+  out->sequence = echo.sequence;
+  out->verdict = Verdict::kUp;
+  out->rtt = 0;
+  out->stamp = StampOf(&message.header);
+  return 0;
+}
+
+int PingSocket::ReceiveFailure(Failure* out) {
+  Message message;
+  const ssize_t got = ReceiveMessage(fd_, MSG_ERRQUEUE, &message);
+  if (got < 0) return errno;
+  // The data is the packet as it was quoted, from its ICMP header on; the name is where it was sent to.
+  Echo echo;
+  if (!DecodeEcho(message.data, static_cast<size_t>(got), &echo) ||
+      echo.type != (family_ == AF_INET6 ? kEchoRequest6 : kEchoRequest4) || echo.id != id_)
+    return ENOMSG;
+  if (!ReadError(&message.header, out)) return ENOMSG;
+  out->destination = message.name;
+  out->tagged = echo.has_tag;
+  out->tag = echo.tag;
+  out->sequence = echo.sequence;
+  out->checksum = echo.checksum;
+  return 0;
+}
+
+uint16_t PingSocket::ChecksumOf(uint16_t sequence, const PacketTag& tag) const {
+  uint8_t packet[kEchoLength];
+  EncodeEchoRequest(AF_INET, id_, sequence, tag, packet);
+  Echo echo;
+  DecodeEcho(packet, sizeof(packet), &echo);
+  return echo.checksum;
+}
+
+}  // namespace fastcontainer

@@ -1,0 +1,182 @@
+// The prober without an event loop: a table of probes, a heap of deadlines, and the sockets. It needs libc
+// only, starts no thread, and allocates only when more probes are open at once than ever before.
+//
+// Threads: one. Callbacks run inside Process() only, once for each Submit(), or never after Cancel() has
+// returned true. Submit() and Cancel() may be called from them; Process() and the destructor may not.
+//
+// All times are nanoseconds; points are on CLOCK_MONOTONIC.
+#ifndef FASTCONTAINER_LIB_PROBE_PROBER_CORE_H_
+#define FASTCONTAINER_LIB_PROBE_PROBER_CORE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "fastcontainer/probe.h"
+#include "lib/probe/deadline_heap.h"
+#include "lib/probe/probe_sockets.h"
+
+namespace fastcontainer {
+
+// What to run when a verdict is there. `function` is for adapters that hand the result on to a function of
+// another type.
+struct ProbeCompletion {
+  void (*run)(const ProbeCompletion& self, const ProbeResult& result) = nullptr;
+  void* user_data = nullptr;
+  void (*function)() = nullptr;
+};
+
+// As in fc_prober_stats.
+struct ProberStats {
+  uint64_t sent = 0;
+  uint64_t received = 0;
+  uint64_t foreign = 0;
+  uint64_t lost = 0;
+  uint64_t clock_steps = 0;
+  uint64_t link_changes = 0;
+  uint64_t shared = 0;
+};
+
+class ProberCore {
+ public:
+  // clock_gettime in nanoseconds; tests pass their own.
+  using Clock = Nanos (*)(clockid_t id);
+  static Nanos SystemClock(clockid_t id);
+
+  explicit ProberCore(Clock clock = &SystemClock) : clock_(clock) {}
+  ~ProberCore();
+  ProberCore(const ProberCore&) = delete;
+  ProberCore& operator=(const ProberCore&) = delete;
+
+  // Opens the IPv4 socket of `mechanism`, which serves probes that name none; kNone: a ping socket, else a
+  // raw one. Others are opened when they are first used. 0 or an errno; EPERM and EACCES: not permitted, and
+  // problem() says what would allow it. The prober is usable nevertheless: probes by a mechanism that is not
+  // permitted are answered with kLocalFault (EPERM), others go on.
+  int Open(ProbeMechanism mechanism = ProbeMechanism::kNone, int receive_buffer = 0);
+  const char* problem() const { return sockets_.problem(); }
+  // What serves probes that name none; kNone: nothing is permitted. Opens it.
+  ProbeMechanism MechanismFor(sa_family_t family);
+
+  // Readable when Process() has something to read; the same for the prober's life. -1: not opened.
+  int fd() const { return sockets_.epoll_fd(); }
+  // When to call Process() at the latest; INT64_MAX: no need. A point that has passed: a verdict waits, which
+  // Submit() may cause. Never 0.
+  Nanos NextDeadline() const;
+  // Reads the sockets and their error queues, then judges what is due, then runs callbacks; returns how many.
+  int Process();
+
+  // Sends the first packet. Returns the probe's id; 0: no memory. Whatever else is wrong becomes a verdict.
+  uint64_t Submit(const sockaddr* target, socklen_t length, const ProbeOptions& options,
+                  const ProbeCompletion& completion);
+  // True: its callback will never run. False: no such probe, or it has run.
+  bool Cancel(uint64_t id);
+
+  // The completion's user_data, while Cancel() would return true; else null.
+  void* UserData(uint64_t id) const;
+  size_t open_probes() const { return waiting_; }
+  ProberStats stats() const;
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  enum class State : uint8_t { kFree, kWaiting, kDone };
+
+  struct Packet {
+    Nanos before = 0;  // its departure lies between these two
+    Nanos after = 0;
+    Nanos offset = 0;  // CLOCK_REALTIME - CLOCK_MONOTONIC, too large by at most after - before
+    uint16_t sequence = 0;
+  };
+
+  struct Slot {
+    uint64_t cookie;
+    uint32_t generation;
+    State state;
+    uint8_t socket;
+    uint8_t tries;  // packets made, whether they left or not
+    uint8_t hedges;
+    uint8_t next_hedge;
+    int local_error;  // of a packet that did not leave
+    uint32_t previous;
+    uint32_t next;  // in the list of free slots or of verdicts that wait
+    SocketAddress target;
+    Nanos start;
+    Nanos length;
+    Nanos deadline;
+    Nanos hedge[kMaxHedges];
+    Packet packet[1 + kMaxHedges];
+    PacketOptions options;
+    ProbeResult result;
+    ProbeCompletion completion;
+  };
+
+  // What is known of one socket.
+  struct Use {
+    uint32_t waiting = 0;  // probes
+    uint32_t unread = 0;   // packets sent since the socket was empty, less those read
+  };
+
+  struct Reading {
+    Nanos monotonic;
+    Nanos offset;
+  };
+
+  struct Arrival {
+    Nanos at;
+    bool known;  // by the kernel; else `at` is when it was read
+  };
+
+  // prober_core.cc
+  uint32_t Find(uint64_t id) const;  // kNone if the probe is gone
+  bool Grow();
+  uint32_t TakeSlot();
+  void FreeSlot(uint32_t index);
+  void Begin(uint32_t index, const SocketAddress& target, const ProbeOptions& options);
+  int Prepare(Slot* slot, const ProbeOptions& options);
+  void SetTimes(Slot* slot, const ProbeOptions& options);
+  void Decide(uint32_t index, Verdict verdict, int error);
+  void Leave(Slot* slot);
+  void Unlink(uint32_t index);
+  int Deliver();
+
+  // prober_send.cc
+  bool NextCookie(uint64_t* out);
+  void SendPacket(uint32_t index);
+  int TrySend(Slot* slot, Packet* packet);
+  void Schedule(uint32_t index);
+  void Wake(uint32_t index, Nanos now);
+
+  // prober_receive.cc
+  void Receive();
+  bool ReceiveFrom(uint32_t socket);
+  void ReceiveFailures(uint32_t socket);
+  void OnAnswer(uint32_t socket, const Answer& answer);
+  void OnFailure(uint32_t socket, const Failure& failure);
+  void Accept(uint32_t index, uint32_t packet, Verdict verdict, Nanos stamp, Nanos rtt);
+  uint32_t FindTagged(uint32_t socket, const PacketTag& tag, uint16_t sequence) const;
+  uint32_t FindUntagged(uint32_t socket, const Failure& failure);
+  Reading ReadClocks() const;
+  Arrival ArrivalOf(const Packet& packet, Nanos stamp, Nanos rtt, const Reading& now);
+
+  const Clock clock_;
+  ProbeSockets sockets_;
+  Use use_[ProbeSockets::kCount];
+  DeadlineHeap deadlines_;
+  Slot* slots_ = nullptr;
+  uint32_t capacity_ = 0;
+  uint32_t free_ = kNone;
+  uint32_t waiting_ = 0;
+  uint32_t done_ = 0;
+  uint32_t first_done_ = kNone;
+  uint32_t last_done_ = kNone;
+  uint16_t next_sequence_ = 0;
+  uint32_t cookies_left_ = 0;
+  uint64_t cookies_[64] = {};
+  Nanos last_step_ = 0;  // when CLOCK_REALTIME was last found to have been set
+  ProberStats stats_;
+};
+
+}  // namespace fastcontainer
+
+#endif  // FASTCONTAINER_LIB_PROBE_PROBER_CORE_H_
