@@ -11,7 +11,7 @@ from load import OpenLoop
 from netns import PROXY
 
 DISPATCHER_PORT = 7070
-TYPES = {1: "ECHO", 2: "ECHO_OK", 3: "ACQUIRE", 4: "GRANT", 9: "RENEW", 10: "RELEASE", 11: "REVOKE"}
+TYPES = {1: "ECHO", 2: "ECHO_OK", 3: "ACQUIRE", 4: "GRANT", 5: "WAIT", 9: "RENEW", 10: "RELEASE", 11: "REVOKE"}
 HEADER = 25  # magic, sender, boot, sequence; the type of the message comes next
 MAC = 16
 AT_ONCE = 50  # then a pause: a flood that drowns the true datagrams would be another test

@@ -1,9 +1,11 @@
-"""R16, R17 and R27: containers stop when nobody needs them, and move when they are told to. What fcctl does to records."""
+"""R15 to R17 and R27: containers stop when nobody needs them, and move when they are told to. What fcctl does to records."""
+import datetime
 import json
 import threading
 import time
 
 from cloud import Cloud, wait_until
+from forged import Wire
 from load import Ab, OpenLoop, when_half_way
 
 
@@ -27,6 +29,38 @@ def test_R16_a_fixed_life_ends_under_load_and_no_request_fails():
         assert len(cloud.starts("one")) >= 3, cloud.starts("one")
         assert cloud.placement("one")[1] == 1, "the end of a life is no relocation"
         wait_until(lambda: cloud.container_count() == 0, "nobody asks, so it is not started again", 30)
+
+
+def times(cloud, host, *words):
+    """When the dispatcher of a host wrote a line with one of these words."""
+    return [datetime.datetime.fromisoformat(line.split()[0].replace("Z", "+00:00"))
+            for line in cloud.read(f"{host}.err").splitlines() if any(some in line for some in words)]
+
+
+def test_R15_a_container_killed_twice_is_a_pause_and_no_error():
+    with Cloud() as cloud, Wire(cloud.network) as wire:
+        cloud.site("one")
+        assert cloud.request("one.test").status == 200
+        before = cloud.placement("one")
+        host = before[0]
+        load = OpenLoop(cloud, "one", rate=200, seconds=8)
+        for kill in (1, 2):
+            when_half_way(cloud, load, 400)
+            waits = len(wire.caught["WAIT"])
+            cloud.kill(host, what=("containers",))
+            wait_until(lambda: len(times(cloud, host, "one ready")) == kill + 1, "it is started again")
+            assert load.running(), "the load ended before the restart"
+        assert len(wire.caught["WAIT"]) > waits, "the requests of the second restart were told to wait"
+        load.check()
+        # The one or the other sees it first, the dispatcher's SIGCHLD or a request's refused connection.
+        ended = times(cloud, host, "one ended by itself", "one stopped: it refuses")
+        started = times(cloud, host, "one started")
+        assert len(ended) == 2 and (ended[1] - started[1]).total_seconds() < 10, (ended, started)
+        # The first death is free; after the second so soon comes the first back-off, 100 ms (stamps are cut to 1 ms).
+        assert (started[2] - ended[1]).total_seconds() >= 0.099, (ended, started)
+        assert len(cloud.starts("one")) == 3, cloud.starts("one")
+        assert cloud.placement("one") == before, "the end of a container is no relocation"
+        assert cloud.container_count() == 1
 
 
 def test_R17_no_stop_under_a_download():
