@@ -22,8 +22,18 @@ bool CgroupPopulated(
 std::vector<pid_t> CgroupProcesses(const std::string& path);  // its own, not its children's
 void KillCgroup(const std::string& path);                     // SIGKILL for all, its children's too
 void RemoveCgroup(const std::string& path);                   // with its children; no effect while populated
-// The same for a path of CgroupRoot::PathFor; a root of our own making goes with its last instance.
+// The same for a path of InstanceCgroup(); a root of our own making goes with its last instance.
 void RemoveInstanceCgroup(const std::string& path);
+std::string InstanceCgroup(const std::string& root, std::string_view instance);
+// Makes its folder, and `root`, and returns its open cgroup.procs. Errors: PermissionDenied.
+absl::StatusOr<UniqueFd> MakeInstanceCgroup(const std::string& root, std::string_view instance);
+bool WriteCgroupFile(const std::string& path, std::string_view text);
+
+// This process's own cgroup in the hierarchy of a controller of version 1, as a folder; "" if it is not bound
+// to version 1 or not mounted here.
+std::string OwnCgroupV1(std::string_view controller);
+// What a root of our own making is called.
+std::string OwnRootName(const std::string& name);
 
 // The folder in which the instances' cgroups are made.
 class CgroupRoot {

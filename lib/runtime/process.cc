@@ -66,6 +66,7 @@ void ProcessRuntime::OpenCgroupRoot() {
   else
     Log(LogLevel::kInfo, absl::StrCat("containers are told by session and environment, not by cgroup: ",
                                       root.status().message()));
+  limits_ = LimitCgroups(LimitCgroups::FindRoots(cgroups_ ? cgroups_->path() : "", name));
 }
 
 void ProcessRuntime::BecomeSubreaper() {
@@ -123,9 +124,18 @@ absl::Status ProcessRuntime::Launch(const StartRequest& request, Instance& insta
   const absl::Status status = SpawnInto(request, output->fd.get(), instance);
   if (status.ok()) return status;
   if (!record.cgroup.empty()) RemoveInstanceCgroup(record.cgroup);
+  limits_.Remove(record.instance);
   if (const absl::Status removed = state_.Remove(record.instance); !removed.ok())
     Log(LogLevel::kWarning, removed.message());
   return status;
+}
+
+void ProcessRuntime::SetLimits(const StartRequest& request, std::vector<UniqueFd>* procs) {
+  for (const std::string_view limit : limits_.Set(request.instance, request.spec.limits, procs)) {
+    if (!told_unlimited_.emplace(limit).second) continue;
+    Log(LogLevel::kWarning, absl::StrCat(std::string(limit), " of ", request.container,
+                                         " is not enforced: no controller of the kernel can be used here"));
+  }
 }
 
 absl::Status ProcessRuntime::SpawnInto(const StartRequest& request, int output, Instance& instance) {
@@ -145,12 +155,17 @@ absl::Status ProcessRuntime::SpawnInto(const StartRequest& request, int output, 
       Log(LogLevel::kWarning, made.status().message());
     spawn.cgroup_procs = procs.get();
   }
+  std::vector<UniqueFd> limits;
+  SetLimits(request, &limits);
+  for (const UniqueFd& limit : limits) spawn.limit_procs.push_back(limit.get());
   absl::StatusOr<SpawnedProcess> spawned = Spawn(spawn);
   if (!spawned.ok()) return spawned.status();
   if (!spawned->in_cgroup && !record.cgroup.empty()) {
     RemoveInstanceCgroup(record.cgroup);
     record.cgroup.clear();
   }
+  if (!spawned->limited)
+    Log(LogLevel::kWarning, absl::StrCat("the limits of ", request.container, " are not enforced: refused"));
   record.pid = spawned->pid;
   instance.pidfd = std::move(spawned->pidfd);
   instance.leader_was_watched = true;

@@ -3,8 +3,10 @@
 #ifndef FASTCONTAINER_LIB_RUNTIME_PROCESS_H_
 #define FASTCONTAINER_LIB_RUNTIME_PROCESS_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +21,7 @@
 #include "fastcontainer/reactor.h"
 #include "fastcontainer/runtime.h"
 #include "lib/runtime/cgroup.h"
+#include "lib/runtime/limits.h"
 #include "lib/runtime/process_tree.h"
 #include "lib/runtime/ready.h"
 #include "lib/runtime/reaper.h"
@@ -87,6 +90,7 @@ class ProcessRuntime final : public Runtime {
 
   // lib/runtime/process.cc
   absl::Status Launch(const StartRequest& request, Instance& instance);
+  void SetLimits(const StartRequest& request, std::vector<UniqueFd>* procs);
   absl::Status SpawnInto(const StartRequest& request, int output, Instance& instance);
   void WatchLeader(Instance& instance);
   void WaitForReadiness(const Spec& spec, Instance& instance);
@@ -114,6 +118,8 @@ class ProcessRuntime final : public Runtime {
   StateFolder state_;
   const std::string boot_id_;
   std::optional<CgroupRoot> cgroups_;
+  LimitCgroups limits_;
+  std::set<std::string, std::less<>> told_unlimited_;  // limits that cannot be enforced: each is told once
   std::unique_ptr<OrphanReaper> reaper_;
   ExitCallback exit_;
   absl::flat_hash_map<InstanceId, std::unique_ptr<Instance>> instances_;

@@ -83,6 +83,7 @@ void ProcessRuntime::Finish(Instance& finished) {
   ReapLeader(*instance);
   if (reaper_ != nullptr) reaper_->Sweep();
   if (!record.cgroup.empty()) RemoveInstanceCgroup(record.cgroup);
+  limits_.Remove(record.instance);
   if (const absl::Status removed = state_.Remove(record.instance); !removed.ok())
     Log(LogLevel::kWarning, removed.message());
 

@@ -33,10 +33,13 @@ struct ChildPlan {
   const char* directory;
   int output;
   int cgroup_procs;
+  const int* limit_procs;
+  size_t limit_procs_count;
   // Written by the child, read by the parent, which sleeps meanwhile (CLONE_VFORK).
   volatile Stage failed;
   volatile int error;
   volatile bool in_cgroup;
+  volatile bool limited;
 };
 
 FASTCONTAINER_IN_CHILD void ResetSignals() {
@@ -67,6 +70,8 @@ FASTCONTAINER_IN_CHILD int RunChild(void* opaque) {
   ResetSignals();
   if (setsid() < 0) Fail(plan, Stage::kSession, errno);
   if (plan->cgroup_procs >= 0) plan->in_cgroup = write(plan->cgroup_procs, "0", 1) == 1;
+  for (size_t i = 0; i < plan->limit_procs_count; ++i)
+    if (write(plan->limit_procs[i], "0", 1) != 1) plan->limited = false;
   const int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (input < 0 || dup2(input, 0) < 0) Fail(plan, Stage::kInput, errno);
   if (input == 0) fcntl(0, F_SETFD, 0);
@@ -154,14 +159,17 @@ absl::StatusOr<SpawnedProcess> Spawn(const SpawnRequest& request) {
                  request.directory.empty() ? nullptr : request.directory.c_str(),
                  output.get(),
                  request.cgroup_procs,
+                 request.limit_procs.data(),
+                 request.limit_procs.size(),
                  Stage::kNone,
                  0,
-                 false};
+                 false,
+                 true};
   int pidfd = -1;
   const pid_t pid = CloneAndWaitForExec(&plan, &pidfd);
   if (pid < 0)
     return absl::ResourceExhaustedError(absl::StrCat("cannot make a process: ", std::strerror(errno)));
-  SpawnedProcess spawned{pid, UniqueFd(pidfd), plan.in_cgroup};
+  SpawnedProcess spawned{pid, UniqueFd(pidfd), plan.in_cgroup, plan.limited};
   if (plan.failed == Stage::kNone) return spawned;
   while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }

@@ -16,15 +16,17 @@ struct SpawnRequest {
   std::vector<std::string> programs;   // paths, tried in order (see ProgramPaths)
   std::vector<std::string> arguments;  // argv
   std::vector<std::string> environment;
-  std::string directory;  // "": this process's
-  int output = -1;        // becomes stdout and stderr; stdin is /dev/null
-  int cgroup_procs = -1;  // written to by the child before it becomes the program; -1: none
+  std::string directory;         // "": this process's
+  int output = -1;               // becomes stdout and stderr; stdin is /dev/null
+  int cgroup_procs = -1;         // written to by the child before it becomes the program; -1: none
+  std::vector<int> limit_procs;  // likewise, of the cgroups that only limit it
 };
 
 struct SpawnedProcess {
   pid_t pid = 0;
   UniqueFd pidfd;          // made with the process: it can name no other one
   bool in_cgroup = false;  // false: cgroup_procs was -1 or the kernel refused
+  bool limited = true;     // false: the kernel refused one of limit_procs
 };
 
 // Returns when the program runs (execve has succeeded) or has failed; nothing of a failed one is left. The
