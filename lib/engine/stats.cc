@@ -63,6 +63,8 @@ constexpr RouterStat kRouterStats[] = {
     {"fastcontainer_leases", "", "Leases in hand.", false, &RouterStats::leases},
     {"fastcontainer_hosts", "", "Hosts in the CMDB.", false, &RouterStats::hosts},
     {"fastcontainer_hosts_down", "", "Hosts that are believed to be down.", false, &RouterStats::hosts_down},
+    {"fastcontainer_hosts_overloaded", "", "Hosts whose latest report says that they are overloaded.", false,
+     &RouterStats::hosts_overloaded},
     {"fastcontainer_containers_cached", "", "Containers in the cache.", false, &RouterStats::containers},
     {"fastcontainer_keys_cached", "", "Keys in the cache.", false, &RouterStats::keys},
 };

@@ -68,6 +68,11 @@ HostState* Hosts::FindDispatcher(const Address& address) {
   return found == by_dispatcher_.end() ? nullptr : found->second;
 }
 
+size_t Hosts::CountOverloaded() const {
+  return static_cast<size_t>(std::count_if(hosts_.begin(), hosts_.end(),
+                                           [](const auto& entry) { return entry.second->load.overloaded; }));
+}
+
 void Hosts::Check(HostState& host, const ProbeOptions& probe, bool ask_dispatcher) {
   if (host.check != nullptr) {
     if (ask_dispatcher) AskDispatcher(host);

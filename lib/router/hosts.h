@@ -101,6 +101,7 @@ class Hosts {
   HostState* FindDispatcher(const Address& address);
   size_t size() const { return hosts_.size(); }
   size_t down() const { return down_; }
+  size_t CountOverloaded() const;  // by their latest reports
   template <typename F>
   void ForEach(F&& f) {
     for (auto& [id, host] : hosts_) f(*host);

@@ -59,6 +59,7 @@ RouterStats Router::Core::Stats() const {
   out.waiting = waiters_.size();
   out.hosts = hosts_.size();
   out.hosts_down = hosts_.down();
+  out.hosts_overloaded = hosts_.CountOverloaded();
   out.containers = containers_.size();
   out.keys = keys_.size();
   out.cache_age = directory_->OldestAge(&out.cache_stale);

@@ -137,6 +137,29 @@ def test_R09_load_is_never_taken_for_death():
         assert len(cloud.starts("one")) == 1
 
 
+def test_R09_ten_thousand_verdicts_under_load():
+    with Cloud(hosts=2) as cloud:
+        for name in ("one", "two"):
+            cloud.site(name)
+            warm(cloud, name)
+        cloud.fcctl("place", "one", "h1")
+        cloud.fcctl("place", "two", "h2")
+        for host in ("h1", "h2"):
+            cloud.set_pressure(host, 95)  # as it is, but this machine's is masked in its hosts
+        before = [cloud.placement(name) for name in ("one", "two")]
+        hogs = [cloud.spawn(cloud.network.hosts["h1"], "hog", "sh", "-c", "while :; do :; done") for _ in range(64)]
+        try:
+            judged = cloud.network.proxy.run(f"{BIN}/judge_many", cloud.cmdb, cloud.path("cluster.key"), "10000",
+                                             "one.test", "two.test", timeout=150)
+        finally:
+            for hog in hogs:
+                hog.kill()
+        verdicts = json.loads(judged.stdout)
+        assert verdicts["down"] == verdicts["service_down"] == verdicts["failed"] == 0, verdicts
+        assert verdicts["up"] >= 10_000 and verdicts["overloaded"] >= 1, verdicts
+        assert [cloud.placement(name) for name in ("one", "two")] == before
+
+
 def test_R09_an_overloaded_host_is_avoided_and_then_left():
     with Cloud() as cloud:
         for name in ("busy", "idle"):
