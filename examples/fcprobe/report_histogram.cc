@@ -16,6 +16,11 @@ class HistogramReport : public PlainReport {
   explicit HistogramReport(const Options& options)
       : PlainReport(options, !Live(options)), live_(Live(options)) {}
 
+  // Other lines would be drawn over.
+  void Judged(const TargetState& state, const Verdict& verdict) override {
+    if (!live_) PlainReport::Judged(state, verdict);
+  }
+
   bool wants_ticks() const override { return live_; }
 
   void Tick(const Totals& totals) override {

@@ -53,6 +53,7 @@ void PlainReport::Begin(const std::vector<TargetState>& states) {
 }
 
 void PlainReport::Judged(const TargetState& state, const Verdict& verdict) {
+  PrintError(state, verdict);
   if (!lines_) return;
   if (verdicts_) {
     PrintVerdict(state, verdict);
@@ -86,7 +87,6 @@ void PlainReport::End(const std::vector<TargetState>& states, const Totals& tota
 
 void PlainReport::PrintVerdict(const TargetState& state, const Verdict& verdict) {
   const std::string& name = state.target.display;
-  PrintError(state, verdict);
   if (options_.show == (verdict.reached ? Show::kUnreachable : Show::kAlive)) return;
   std::string line = name;
   if (options_.show == Show::kAll) line += verdict.reached ? " is alive" : " is unreachable";
@@ -94,27 +94,32 @@ void PlainReport::PrintVerdict(const TargetState& state, const Verdict& verdict)
   puts(line.c_str());
 }
 
-// fping's two lines on standard error; the second without "from": the answer does not tell who said it.
+// fping's two lines on standard error; the first without "from": a verdict does not tell who said it.
 void PlainReport::PrintError(const TargetState& state, const Verdict& verdict) {
-  if (options_.show == Show::kUnreachable) return;
+  if (options_.quiet || options_.least_reachable != 0 || verdict.reached) return;
   const fc_probe_result& result = verdict.result;
+  const bool icmp = state.target.port == 0;
+  const std::string reason = Reason(result, state.target.host.ss_family);
   const char* const name = state.target.display.c_str();
   if (result.verdict == FC_VERDICT_DOWN_UNREACHABLE && result.icmp_type >= 0) {
-    fprintf(stderr, "ICMP Unreachable (%s) for %s sent to %s\n",
-            IcmpErrorText(state.target.host.ss_family, result.icmp_type, result.icmp_code).c_str(),
-            state.target.port == 0 ? "ICMP Echo" : "a packet", name);
-  } else if (options_.show == Show::kAll && result.verdict != FC_VERDICT_DOWN_TIMEOUT && result.error != 0) {
-    fprintf(stderr, "%s: error while sending ping: %s\n", name,
-            Reason(result, state.target.host.ss_family).c_str());
+    fprintf(stderr, "ICMP Unreachable (%s) for %s sent to %s\n", reason.c_str(),
+            icmp ? "ICMP Echo" : "a packet", name);
+  } else if (result.verdict == FC_VERDICT_UP_PORT_CLOSED) {
+    fprintf(stderr, "%s: %s\n", name, reason.c_str());
+  } else if (options_.show == Show::kAll && result.verdict != FC_VERDICT_DOWN_TIMEOUT) {
+    fprintf(stderr, "%s: error while sending%s: %s\n", name, icmp ? " ping" : "", reason.c_str());
   }
 }
 
 void PlainReport::PrintProbe(const TargetState& state, const Verdict& verdict) {
   const fc_probe_result& result = verdict.result;
   const std::string mean = state.reached == 0 ? "NaN" : Milliseconds(state.rtt.mean());
+  // fping has no line for what could not be sent, and no other word than this for an ICMP error.
   std::string what = "timed out";
   if (verdict.reached) {
     what = Received(options_, result) + ", " + Milliseconds(result.rtt_ns) + " ms";
+  } else if (state.target.port == 0) {
+    if (result.verdict == FC_VERDICT_LOCAL_FAULT) return;
   } else if (result.verdict != FC_VERDICT_DOWN_TIMEOUT) {
     what = "unreachable: " + Reason(result, state.target.host.ss_family);
   }
