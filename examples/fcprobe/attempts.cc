@@ -17,8 +17,10 @@ std::vector<Attempt> PlanAttempts(const Options& options) {
   uint64_t wait = timeout;
   const bool hedged = options.hedges[0] != 0;
   const uint32_t retries = options.retries.value_or(hedged ? 0 : kRetries);
+  // A connection from one port to another can be begun again only when the last attempt is over.
+  const uint32_t together = hedged || options.source_ports != 0 ? 1 : 3;
   for (uint32_t packet = 0; packet <= retries; ++packet, wait = Longer(wait)) {
-    const uint32_t at = hedged ? 0 : packet % 3;
+    const uint32_t at = packet % together;
     if (at == 0) {
       plan.push_back({wait, options.hedges});
       continue;

@@ -43,6 +43,8 @@ std::string CheckOutput(const Options& options) {
   if (options.json && options.histogram) return "specify only one of --json, --histogram";
   if (options.source_ports != 0 && options.mode != Mode::kVerdict)
     return "--source-ports: not with -c, -C or -l";
+  if (options.source_ports != 0 && options.hedges[0] != 0)
+    return "--source-ports: not with --hedge; -r sends further packets";
   if (options.least_reachable != 0 && options.mode != Mode::kVerdict) return "-x, -X: not with -c, -C or -l";
   return "";
 }

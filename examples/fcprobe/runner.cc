@@ -190,7 +190,9 @@ void Runner::Took(Probe* probe, const fc_probe_result& result) {
 
 // Silence and full buffers are tried again; a host that is said to be unreachable is judged.
 bool Runner::TriesAgain(Probe* probe, const fc_probe_result& result) {
-  const bool taken = result.verdict == FC_VERDICT_LOCAL_FAULT && result.error == EADDRINUSE;
+  // connect() has the second name for it.
+  const bool taken = result.verdict == FC_VERDICT_LOCAL_FAULT &&
+                     (result.error == EADDRINUSE || result.error == EADDRNOTAVAIL);
   const uint32_t next_port = options_.first_source_port + options_.source_ports + spare_ports_;
   if (probe->verdict.source_port != 0 && taken && spare_ports_ < options_.source_ports &&
       next_port <= 65535) {

@@ -139,6 +139,14 @@ TEST(FcprobeAttempts, WithoutRetriesThereIsOnePacket) {
   EXPECT_THAT(plan[0].hedges, ElementsAre(0u, 0u));
 }
 
+TEST(FcprobeAttempts, ASweepSendsOnePacketAtATime) {
+  const std::vector<Attempt> plan =
+      PlanAttempts(Parse({"-t", "100", "-r", "1", "--source-ports", "4", "h:1"}).options);
+  ASSERT_EQ(plan.size(), 2u);
+  EXPECT_EQ(plan[1].deadline, 150'000'000u);
+  for (const Attempt& attempt : plan) EXPECT_THAT(attempt.hedges, ElementsAre(0u, 0u));
+}
+
 TEST(FcprobeAttempts, GivenHedgesStayInsideOneTimeoutAndRetriesAreFurtherAttempts) {
   const std::vector<Attempt> plan =
       PlanAttempts(Parse({"-t", "10", "--hedge", "3,6", "-r", "1", "h"}).options);
