@@ -17,6 +17,7 @@ enum class CallKind : uint8_t {
   kCmdb,   // `inner` is the CMDB's
   kWatch,  // the same; runs many times
   kProbe,  // `inner` is the prober's
+  kEcho,   // `inner` is the echo prober's
   kDone,   // of a dispatcher; the user has no id of it
 };
 

@@ -94,6 +94,25 @@ void GiveParts(const fc_engine_options& in, const UserParts& parts, const std::s
 }
 
 // Everything that the engine itself does not end: calls whose callbacks are still due.
+bool CancelInner(fc_engine* engine, const Call& call) {
+  switch (call.kind) {
+    case CallKind::kRoute:
+    case CallKind::kPlace:
+      return engine->engine->Cancel(call.inner);
+    case CallKind::kCmdb:
+    case CallKind::kWatch:
+      return engine->engine->cmdb().Cancel(call.inner);
+    case CallKind::kProbe:
+      return engine->engine->prober().Cancel(call.inner);
+    case CallKind::kEcho:
+      return engine->engine->echo_prober() != nullptr && engine->engine->echo_prober()->Cancel(call.inner);
+    case CallKind::kDone:
+    case CallKind::kFree:
+      return false;
+  }
+  return false;
+}
+
 void EndCalls(fc_engine* engine) {
   engine->calls.ForEach([engine](Call* call) {
     const Call due = *call;
@@ -115,7 +134,8 @@ void EndCalls(fc_engine* engine) {
         engine->engine->cmdb().Cancel(due.inner);
         return due.result(due.user_data, &result);
       case CallKind::kProbe:
-        engine->engine->prober().Cancel(due.inner);
+      case CallKind::kEcho:
+        CancelInner(engine, due);
         return due.probe(due.user_data, &probe);
       case CallKind::kDone:
         return due.done(due.user_data, FC_E_SHUTDOWN, &error);
@@ -127,23 +147,6 @@ void EndCalls(fc_engine* engine) {
         return;
     }
   });
-}
-
-bool CancelInner(fc_engine* engine, const Call& call) {
-  switch (call.kind) {
-    case CallKind::kRoute:
-    case CallKind::kPlace:
-      return engine->engine->Cancel(call.inner);
-    case CallKind::kCmdb:
-    case CallKind::kWatch:
-      return engine->engine->cmdb().Cancel(call.inner);
-    case CallKind::kProbe:
-      return engine->engine->prober().Cancel(call.inner);
-    case CallKind::kDone:
-    case CallKind::kFree:
-      return false;
-  }
-  return false;
 }
 
 int32_t CreateEngine(fc_engine** out, const fc_engine_options* options, fc_error* error) {

@@ -482,7 +482,7 @@ FC_API int32_t fc_ticket_retry(fc_engine* engine, uint64_t ticket, const fc_atte
 typedef struct fc_probe_options {
   uint32_t struct_size;
   uint32_t flags;           /* FC_PROBE_DONT_FRAGMENT */
-  uint64_t deadline_ns;     /* from the first packet; 0: 10 ms */
+  uint64_t deadline_ns;     /* from the first packet; 0: 10 ms, FC_PROBE_ECHO 100 ms */
   uint64_t hedge_ns[2];     /* further packets, from the first; 0: none */
   uint64_t deadline_max_ns; /* the host's round trips so far may raise the deadline to this; 0: fixed */
   /* Evidence of life (an answer to a probe with freshness_ns, fc_prober_note_*) not older than this answers

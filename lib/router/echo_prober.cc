@@ -9,7 +9,7 @@
 namespace fastcontainer {
 namespace {
 
-// Asked again after 3, 9, 21, 45, 93 ms: at least three tries inside the default deadline.
+// Asked again after 3, 9, 21, 45, 93 ms: six tries within 100 ms.
 constexpr Nanos kAgainFirst = 3 * kMillisecond;
 constexpr uint8_t kMostTries = 12;
 // A timer that runs so much late tells of a loop that stood still.

@@ -16,8 +16,6 @@ namespace fastcontainer {
 
 class EchoProber final : public Prober {
  public:
-  static constexpr Nanos kDefaultDeadline = 100 * kMillisecond;
-
   // Both outlive it. Callbacks of open probes do not run any more when it is destroyed.
   EchoProber(Reactor& reactor, Channel& channel) : reactor_(reactor), channel_(channel) {}
   ~EchoProber() override;
