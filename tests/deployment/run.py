@@ -15,12 +15,13 @@ TOOLS = ("ip", "nft", "bridge", "nsenter", "sysctl", "ss", "apache2", "ab", "wrk
 
 def find(name):
     import bad_input
+    import fcprobe
     import first_light
     import forged
     import late_path
     import life
     import request_path
-    for module in (request_path, life, first_light, bad_input, late_path, forged):
+    for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")
