@@ -164,7 +164,7 @@ def test_forged_and_replayed_datagrams_change_nothing():
     with Cloud() as cloud, Wire(cloud.network) as wire:
         home = lease_ended_and_taken_again(cloud, wire)
         programs = [cloud.proxy, *cloud.dispatchers.values()]
-        load = OpenLoop(cloud, "one", rate=200, seconds=10)
+        load = OpenLoop(cloud, "one", rate=200, seconds=20)
         wait_until(lambda: cloud.metric("fc_proxy_requests_total") >= 100, "the load runs")
         # Only what has arrived can be replayed: the present lease is older than all that is sent again.
         placed, starts, sizes = cloud.placement("one"), cloud.starts("one"), [memory(p) for p in programs]

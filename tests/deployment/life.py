@@ -43,7 +43,7 @@ def test_R15_a_container_killed_twice_is_a_pause_and_no_error():
         assert cloud.request("one.test").status == 200
         before = cloud.placement("one")
         host = before[0]
-        load = OpenLoop(cloud, "one", rate=200, seconds=8)
+        load = OpenLoop(cloud, "one", rate=200, seconds=12)
         for kill in (1, 2):
             when_half_way(cloud, load, 400)
             waits = len(wire.caught["WAIT"])
