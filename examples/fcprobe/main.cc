@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <memory>
 
 #include "examples/fcprobe/options.h"
 #include "examples/fcprobe/report.h"
@@ -68,17 +69,23 @@ bool UsesIcmp(const Options& options, const std::vector<TargetState>& states, in
   return false;
 }
 
+struct Destroy {
+  void operator()(fc_prober* prober) const { fc_prober_destroy(prober); }
+};
+using Prober = std::unique_ptr<fc_prober, Destroy>;
+
 // Null: *message says why.
-fc_prober* Open(const Options& options, const std::vector<TargetState>& states, int32_t* code,
-                std::string* message) {
+Prober Open(const Options& options, const std::vector<TargetState>& states, int32_t* code,
+            std::string* message) {
   fc_prober_options how;
   fc_prober_options_init(&how);
   how.mechanism = options.mechanism;
   if (how.mechanism == FC_PROBE_NONE && !UsesIcmp(options, states, AF_UNSPEC))
     how.mechanism = FC_PROBE_TCP_CONNECT;
   fc_error error = FC_ERROR_INIT;
-  fc_prober* prober = nullptr;
-  *code = fc_prober_create(&prober, &how, &error);
+  fc_prober* made = nullptr;
+  *code = fc_prober_create(&made, &how, &error);
+  Prober prober(made);
   if (*code != FC_OK) {
     *message = error.message;
     return nullptr;
@@ -86,11 +93,10 @@ fc_prober* Open(const Options& options, const std::vector<TargetState>& states, 
   // A prober is there if one family is permitted.
   for (int family : {AF_INET, AF_INET6}) {
     if (how.mechanism != FC_PROBE_NONE || !UsesIcmp(options, states, family)) continue;
-    if (fc_prober_mechanism(prober, family) != FC_PROBE_NONE) continue;
+    if (fc_prober_mechanism(prober.get(), family) != FC_PROBE_NONE) continue;
     *code = FC_E_PERMISSION;
     *message = std::string(family == AF_INET ? "IPv4" : "IPv6") +
                ": no ICMP socket is permitted: set the sysctl net.ipv4.ping_group_range, or give CAP_NET_RAW";
-    fc_prober_destroy(prober);
     return nullptr;
   }
   return prober;
@@ -107,9 +113,9 @@ void UseTcp(uint32_t port, std::vector<TargetState>* states) {
   }
 }
 
-fc_prober* OpenOrFallBack(Options* options, std::vector<TargetState>* states, std::string* message) {
+Prober OpenOrFallBack(Options* options, std::vector<TargetState>* states, std::string* message) {
   int32_t code = FC_OK;
-  fc_prober* prober = Open(*options, *states, &code, message);
+  Prober prober = Open(*options, *states, &code, message);
   if (prober != nullptr || code != FC_E_PERMISSION || options->fallback_port == 0) return prober;
   fprintf(stderr, "fcprobe: %s; TCP to port %u is used instead\n", message->c_str(), options->fallback_port);
   UseTcp(options->fallback_port, states);
@@ -164,18 +170,17 @@ int Probe(Options* options) {
     }
   }
   std::string message;
-  fc_prober* const prober = states.empty() ? nullptr : OpenOrFallBack(options, &states, &message);
+  const Prober prober = states.empty() ? nullptr : OpenOrFallBack(options, &states, &message);
   if (prober == nullptr && !states.empty()) return Fail(kExitSystem, message);
   CatchSignals();
   report->Begin(states);
-  Runner runner(*options, prober, report.get());
+  Runner runner(*options, prober.get(), report.get());
   const bool ran = prober == nullptr || runner.Run(&states);
   if (!ran) return Fail(kExitSystem, WhyNotSent(runner.code()));
   runner.totals()->unknown = unknown;
   runner.totals()->icmp_only = UsesIcmp(*options, states, AF_UNSPEC) || states.empty();
   report->End(states, *runner.totals());
-  if (prober != nullptr) WarnOfLoss(prober);
-  fc_prober_destroy(prober);
+  if (prober != nullptr) WarnOfLoss(prober.get());
   return StatusOf(*options, states, *runner.totals());
 }
 

@@ -178,6 +178,8 @@ void Runner::Took(Probe* probe, const fc_probe_result& result) {
   --open_;
   probe->verdict.packets += result.packets;
   totals_.packets += result.packets;
+  // Hedges are sent when they are due, and paid for afterwards.
+  if (result.packets > 1) may_send_ += (result.packets - 1) * options_.interval;
   if (result.verdict == FC_VERDICT_DOWN_TIMEOUT) totals_.timeouts += result.packets;
   if (result.icmp_type >= 0) ++totals_.icmp_errors;
   if (enough_) return Recycle(probe);

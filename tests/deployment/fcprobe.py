@@ -85,8 +85,8 @@ def test_fcprobe_prints_and_exits_as_fping():
         for option in ([], ["-a"], ["-u"], ["-q"], ["-e"], ["-A"]):
             check_as_fping(net, *option, "-t", "60", "-r", "1", *some, NO_ROUTE)
         check_as_fping(net, "-s", "-t", "60", "-r", "1", ALIVE, SILENT)
-        for option in (["-c", "2"], ["-C", "2"], ["-c", "2", "-q"], ["-C", "2", "-q"], ["-c", "1", "-D"], ["-c", "1", "-a"],
-                       ["-c", "1", "-s"]):
+        for option in (["-c", "2"], ["-C", "2"], ["-c", "2", "-q"], ["-C", "2", "-q"], ["-c", "1", "-D"],
+                       ["-c", "1", "-a"], ["-c", "1", "-s"]):
             check_as_fping(net, *option, "-p", "80", ALIVE, SILENT, "127.0.0.1")
         check_as_fping(net, "-C", "2", "-p", "80", *some)
         check_as_fping(net, "-g", "127.0.0.0/29")
@@ -103,7 +103,8 @@ def test_fcprobe_prints_and_exits_as_fping():
 
 def test_fcprobe_json_says_why():
     with network() as net:
-        result = probe(net, "--json", "-s", "-t", "60", "-r", "1", ALIVE, SILENT, REJECTING, NO_ROUTE, "no.such.invalid")
+        result = probe(net, "--json", "-s", "-t", "60", "-r", "1", ALIVE, SILENT, REJECTING, NO_ROUTE,
+                       "no.such.invalid")
         assert result.returncode == 2, result
         assert verdicts(result) == {ALIVE: "up", SILENT: "down_timeout", REJECTING: "down_unreachable",
                                     NO_ROUTE: "local_fault", "no.such.invalid": "not_found"}
