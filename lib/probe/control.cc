@@ -9,6 +9,8 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "lib/probe/packet_control.h"
+
 namespace fastcontainer {
 namespace {
 
@@ -23,52 +25,6 @@ const uint8_t kZeros[kZeroBlock] = {};
 
 int SetInt(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof(value)) == 0 ? 0 : errno;
-}
-
-// Control messages, one behind the other.
-class ControlWriter {
- public:
-  template <typename Value>
-  void Add(int level, int type, const Value& value) {
-    auto* const header = reinterpret_cast<cmsghdr*>(room_ + length_);
-    header->cmsg_level = level;
-    header->cmsg_type = type;
-    header->cmsg_len = CMSG_LEN(sizeof(value));
-    memcpy(CMSG_DATA(header), &value, sizeof(value));
-    length_ += CMSG_SPACE(sizeof(value));
-  }
-  void Attach(msghdr* message) {
-    if (length_ == 0) return;
-    message->msg_control = room_;
-    message->msg_controllen = length_;
-  }
-
- private:
-  alignas(cmsghdr) uint8_t room_[CMSG_SPACE(sizeof(in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))] = {};
-  size_t length_ = 0;
-};
-
-void AddOptions(sa_family_t family, const PacketOptions& options, const SocketAddress& source,
-                ControlWriter* out) {
-  const bool v6 = family == AF_INET6;
-  const bool has_source = source.family == family && !IsAnyHost(source);
-  if (has_source || options.interface != 0) {
-    if (v6) {
-      in6_pktinfo info{};
-      info.ipi6_ifindex = options.interface;
-      if (has_source) info.ipi6_addr = source.v6.sin6_addr;
-      out->Add(IPPROTO_IPV6, IPV6_PKTINFO, info);
-    } else {
-      in_pktinfo info{};
-      info.ipi_ifindex = static_cast<int>(options.interface);
-      if (has_source) info.ipi_spec_dst = source.v4.sin_addr;
-      out->Add(IPPROTO_IP, IP_PKTINFO, info);
-    }
-  }
-  if (options.ttl != 0)
-    out->Add(v6 ? int{IPPROTO_IPV6} : int{IPPROTO_IP}, v6 ? IPV6_HOPLIMIT : IP_TTL, int{options.ttl});
-  if (options.dscp != 0)
-    out->Add(v6 ? int{IPPROTO_IPV6} : int{IPPROTO_IP}, v6 ? IPV6_TCLASS : IP_TOS, options.dscp << 2);
 }
 
 void ReadError(const cmsghdr* control, Received* out) {
@@ -170,9 +126,10 @@ int SendPacket(int fd, const SocketAddress& to, const void* data, size_t length,
     parts[message.msg_iovlen++] = {const_cast<uint8_t*>(kZeros), part};
     left -= part;
   }
-  ControlWriter control;
-  AddOptions(to.family, options, source, &control);
-  control.Attach(&message);
+  PacketControl control;
+  PacketOptions carried = options;
+  carried.source = source;
+  if (!NeedsNoControl(carried)) SetControl(carried, to.family, &control, &message);
   return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : errno;
 }
 
