@@ -211,6 +211,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void OnServiceDown(HostState& host, bool refused, Nanos check_started) override;
   void OnLocalFault(HostState& host, int error) override;
   void OnHostSuspect(HostState& host) override;
+  ProbeOptions GuardProbe(const HostState& host) override;
 
   // route.cc
   RouteCode Enqueue(Container* container, std::string key, const RouteOptions& options, uint32_t attempt,

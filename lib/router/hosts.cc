@@ -285,7 +285,7 @@ void Hosts::GuardTick(HostState& host) {
     ArmGuard(host, due);
     return;
   }
-  if (!host.down) Check(host, options_.probe, now - host.last_dispatcher > kDispatcherFresh);
+  if (!host.down) Check(host, observer_.GuardProbe(host), now - host.last_dispatcher > kDispatcherFresh);
   ArmGuard(host, now + interval);
 }
 

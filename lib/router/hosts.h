@@ -82,6 +82,8 @@ class HostObserver {
   virtual void OnLocalFault(HostState& host, int error) = 0;
   // No answer to the first packet by the hedge time.
   virtual void OnHostSuspect(HostState& host) = 0;
+  // How a host is to be asked for those who wait for it: not with less time than all of their specs give it.
+  virtual ProbeOptions GuardProbe(const HostState& host) = 0;
 };
 
 class Hosts {

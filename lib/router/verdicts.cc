@@ -109,6 +109,18 @@ void Router::Core::OnHostSuspect(HostState& host) {
   }
 }
 
+ProbeOptions Router::Core::GuardProbe(const HostState& host) {
+  const Container* hasty = nullptr;
+  const auto found = on_host_.find(&host);
+  if (found != on_host_.end())
+    for (const Container* c : found->second)
+      if (c->ask.request != 0 || (c->lease != nullptr && c->lease->open > 0))
+        if (hasty == nullptr || c->spec.probe_deadline < hasty->spec.probe_deadline) hasty = c;
+  // Never shorter than by default: what has been silent for so long may be asked for its answer that long.
+  const ProbeOptions& least = hosts_.default_probe();
+  return hasty != nullptr && hasty->spec.probe_deadline > least.deadline ? ProbeOf(*hasty) : least;
+}
+
 Router::Core::Admission Router::Core::MayBelieve(Nanos now) {
   if (now < isolated_until_) return Admission::kNo;
   std::erase_if(recent_down_, [now](const auto& d) { return now - d.second > kAtOnce; });

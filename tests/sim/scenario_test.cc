@@ -116,6 +116,25 @@ TEST(Scenario, HostsThatStallForTwentyMillisecondsCostNoRequestAndLeaveOneCopy) 
   ExpectHolds(cloud);
 }
 
+TEST(Scenario, TicketsThatWaitGiveTheirHostTheTimeOfTheirSpec) {
+  CloudOptions options;
+  options.spec =
+      R"({"v":1,"command":["serve"],"concurrency":32,"probe":{"deadline_ms":200,"hedge_ms":[50,100]}})";
+  Cloud cloud(options);
+  cloud.Warm();
+  for (int n = 0; n < 20; ++n) {
+    const Address machine = cloud.machine(cloud.HostOf(n % 4)).address();
+    cloud.network().SetDown(machine, true);
+    cloud.Run(70 * kMillisecond, kRepeatable);
+    cloud.network().SetDown(machine, false);
+    cloud.Run(500 * kMillisecond, kRepeatable);
+  }
+  cloud.Run(10 * kSecond);
+  ExpectNoneFailed(cloud);
+  EXPECT_EQ(cloud.invariants().relocations(), 0u) << Notes(cloud);
+  ExpectHolds(cloud);
+}
+
 TEST(Scenario, SlowEchoesAloneRelocateNothing) {
   Cloud cloud(CloudOptions{});
   cloud.Warm();
