@@ -1,5 +1,8 @@
 // ICMP echo by one non-blocking socket for any number of targets: a datagram "ping" socket or a raw one,
 // IPv4 or IPv6. A transport as transport.h says. Needs libc only.
+//
+// That an own packet filter has dropped the packet is EPERM, but not of a ping socket for IPv6: the kernel
+// forgets to tell it (icmpv6_push_pending_frames() in ping_v6_sendmsg()).
 #ifndef FASTCONTAINER_LIB_PROBE_PING_SOCKET_H_
 #define FASTCONTAINER_LIB_PROBE_PING_SOCKET_H_
 

@@ -41,7 +41,9 @@ int ProbeSockets::Watch(int fd) {
 
 template <typename Function>
 auto ProbeSockets::With(uint32_t socket, Function function) {
-  return function(ping_[socket]);
+  if (socket < kPings) return function(ping_[socket]);
+  if (socket < kPings + kSyns) return function(syn_[socket - kPings]);
+  return MechanismOf(socket) == ProbeMechanism::kTcpConnect ? function(connect_) : function(udp_);
 }
 
 int ProbeSockets::Use(ProbeMechanism mechanism, sa_family_t family, uint32_t* socket) {
@@ -61,11 +63,10 @@ int ProbeSockets::Use(ProbeMechanism mechanism, sa_family_t family, uint32_t* so
 }
 
 int ProbeSockets::UseOne(ProbeMechanism mechanism, sa_family_t family, uint32_t* socket) {
-  uint32_t number = family == AF_INET6 ? 1 : 0;
-  while (MechanismOf(number) != mechanism) {
-    number += 2;
-    if (number >= kCount) return EOPNOTSUPP;
-  }
+  uint32_t number = 0;
+  while (kKinds[number].mechanism != mechanism ||
+         (kKinds[number].family != AF_UNSPEC && kKinds[number].family != family))
+    if (++number == kCount) return EOPNOTSUPP;
   *socket = number;
   State& state = states_[number];
   if (state.open) return 0;
@@ -81,16 +82,19 @@ int ProbeSockets::UseOne(ProbeMechanism mechanism, sa_family_t family, uint32_t*
 }
 
 int ProbeSockets::OpenOne(uint32_t socket) {
-  const int error = With(socket, [&](auto& transport) {
-    const int failed = OpenTransport(&transport, socket);
-    if (failed != 0) snprintf(problem_, sizeof(problem_), "%s", transport.problem());
-    return failed != 0 ? failed : Watch(transport.fd());
+  const Kind& kind = kKinds[socket];
+  int error;
+  if (socket < kPings) {
+    error = ping_[socket].Open(kind.family, kind.mechanism, receive_buffer_);
+  } else if (socket < kPings + kSyns) {
+    error = syn_[socket - kPings].Open(kind.family);
+  } else {
+    error = kind.mechanism == ProbeMechanism::kTcpConnect ? connect_.Open() : udp_.Open();
+  }
+  return With(socket, [&](auto& transport) {
+    if (error != 0) snprintf(problem_, sizeof(problem_), "%s", transport.problem());
+    return error != 0 ? error : Watch(transport.fd());
   });
-  return error;
-}
-
-int ProbeSockets::OpenTransport(PingSocket* transport, uint32_t socket) {
-  return transport->Open(FamilyOf(socket), MechanismOf(socket), receive_buffer_);
 }
 
 uint64_t ProbeSockets::lost() const {
@@ -124,7 +128,7 @@ void ProbeSockets::Forget(uint32_t socket, const PacketTag& tag) {
 }
 
 bool ProbeSockets::IsQuoted(uint32_t socket, const Failure& failure, const PacketTag& tag) {
-  if (socket >= kPingCount || FamilyOf(socket) != AF_INET) return false;
+  if (socket >= kPings || kKinds[socket].family != AF_INET) return false;
   return ping_[socket].ChecksumOf(failure.sequence, tag) == failure.checksum;
 }
 

@@ -6,14 +6,16 @@
 #include <stdint.h>
 
 #include "lib/probe/ping_socket.h"
+#include "lib/probe/syn_socket.h"
+#include "lib/probe/tcp_connect.h"
 #include "lib/probe/transport.h"
+#include "lib/probe/udp_sockets.h"
 
 namespace fastcontainer {
 
 class ProbeSockets {
  public:
-  static constexpr uint32_t kPingCount = 4;
-  static constexpr uint32_t kCount = 4;  // numbers of sockets are less
+  static constexpr uint32_t kCount = 8;  // numbers of sockets are less
   static constexpr int kReceiveBuffer = 1 << 20;
 
   ProbeSockets() = default;
@@ -33,8 +35,7 @@ class ProbeSockets {
   int Use(ProbeMechanism mechanism, sa_family_t family, uint32_t* socket);
   const char* problem() const { return problem_; }
 
-  static ProbeMechanism MechanismOf(uint32_t socket) { return kMechanisms[socket / 2]; }
-  static sa_family_t FamilyOf(uint32_t socket) { return socket % 2 == 0 ? AF_INET : AF_INET6; }
+  static ProbeMechanism MechanismOf(uint32_t socket) { return kKinds[socket].mechanism; }
   // Bit by bit, those that are open.
   uint32_t open() const { return open_; }
   // Packets that the kernel dropped because a receive buffer was full.
@@ -49,7 +50,18 @@ class ProbeSockets {
   bool IsQuoted(uint32_t socket, const Failure& failure, const PacketTag& tag);
 
  private:
-  static constexpr ProbeMechanism kMechanisms[] = {ProbeMechanism::kIcmpDatagram, ProbeMechanism::kIcmpRaw};
+  struct Kind {
+    ProbeMechanism mechanism;
+    sa_family_t family;  // AF_UNSPEC: either
+  };
+  static constexpr uint32_t kPings = 4;
+  static constexpr uint32_t kSyns = 2;
+  static constexpr Kind kKinds[kCount] = {
+      {ProbeMechanism::kIcmpDatagram, AF_INET}, {ProbeMechanism::kIcmpDatagram, AF_INET6},
+      {ProbeMechanism::kIcmpRaw, AF_INET},      {ProbeMechanism::kIcmpRaw, AF_INET6},
+      {ProbeMechanism::kTcpSyn, AF_INET},       {ProbeMechanism::kTcpSyn, AF_INET6},
+      {ProbeMechanism::kTcpConnect, AF_UNSPEC}, {ProbeMechanism::kUdp, AF_UNSPEC},
+  };
 
   struct State {
     bool open = false;
@@ -60,14 +72,16 @@ class ProbeSockets {
   auto With(uint32_t socket, Function function);
   int UseOne(ProbeMechanism mechanism, sa_family_t family, uint32_t* socket);
   int OpenOne(uint32_t socket);
-  int OpenTransport(PingSocket* transport, uint32_t socket);
 
   int epoll_fd_ = -1;
   ProbeMechanism default_ = ProbeMechanism::kNone;
   int receive_buffer_ = kReceiveBuffer;
   uint32_t open_ = 0;
   State states_[kCount];
-  PingSocket ping_[kPingCount];
+  PingSocket ping_[kPings];
+  SynSocket syn_[kSyns];
+  ConnectSockets connect_;
+  UdpSockets udp_;
   char problem_[240] = "";
 };
 

@@ -21,6 +21,7 @@ constexpr int kReadsAtOnce = 16384;
 bool IsUnreachable(const Failure& failure, bool dont_fragment) {
   const int type = failure.icmp_type;
   const int code = failure.icmp_code;
+  if (type < 0) return true;  // the errno of a handshake
   if (failure.destination.family == AF_INET6) {
     if (type == ICMP6_PACKET_TOO_BIG) return dont_fragment;
     return type == ICMP6_DST_UNREACH || (type == ICMP6_TIME_EXCEEDED && code == ICMP6_TIME_EXCEED_TRANSIT);
