@@ -51,9 +51,11 @@ class HistogramReport : public PlainReport {
         Milliseconds(rtt.max()) + " ms"};
     for (std::string& row : HistogramRows(rtt.ToHistogram(), 40)) lines.push_back(std::move(row));
     std::string text;
-    if (live_ && drawn_ != 0) text = "\033[" + std::to_string(drawn_) + "A";
+    // A line that is too long is cut: wrapped, it would move the rest down (DECAWM).
+    if (live_) text = "\033[?7l";
+    if (live_ && drawn_ != 0) text += "\033[" + std::to_string(drawn_) + "A";
     for (const std::string& line : lines) text += (live_ ? "\033[2K" : "") + line + "\n";
-    if (live_) text += "\033[J";
+    if (live_) text += "\033[J\033[?7h";
     fputs(text.c_str(), stdout);
     fflush(stdout);
     drawn_ = lines.size();

@@ -11,7 +11,7 @@ namespace fcprobe {
 namespace {
 
 // More would be a mistake rather than a wish.
-constexpr uint64_t kMostGenerated = 1'000'000;
+constexpr uint64_t kMostGenerated = 1 << 18;
 
 // An address as a number that can be counted up; IPv4 uses the last 4 bytes.
 struct Numeric {
