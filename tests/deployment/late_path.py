@@ -117,16 +117,15 @@ def test_R08_a_false_alarm_is_harmless_in_the_profile_of_the_paper():
     false_alarms("paper")
 
 
-def test_R09_load_on_a_late_path_is_never_taken_for_death():
+def load_on_a_late_path(probe_spec, *delays):
     with Cloud() as cloud:
-        cloud.site("one")
+        cloud.site("one", probe=probe_spec)
         warm(cloud, "one")
         before = cloud.placement("one")
         hogs = [cloud.spawn(cloud.network.hosts[before[0]], "hog", "sh", "-c", "while :; do :; done")
                 for _ in range(64)]
         try:
-            # Half of the replies come after the hedge, when the dispatcher has been asked; all within the 10 ms.
-            with LatePath(cloud.network.proxy, "--delay", "0:6") as path:
+            with LatePath(cloud.network.proxy, *delays) as path:
                 OpenLoop(cloud, "one", rate=50, seconds=6).check()
         finally:
             for hog in hogs:
@@ -135,6 +134,16 @@ def test_R09_load_on_a_late_path_is_never_taken_for_death():
         assert cloud.placement("one") == before, cloud.placement("one")
         assert cloud.metric("fastcontainer_relocations_total") == 0
         assert len(cloud.starts("one")) == 1, cloud.starts("one")
+
+
+def test_R09_load_on_a_late_path_is_never_taken_for_death():
+    # Half of the replies come after the hedge, when the dispatcher has been asked; all within the 10 ms.
+    load_on_a_late_path({"deadline_ms": 10, "hedge_ms": [3]}, "--delay", "0:6")
+
+
+def test_R09_load_on_a_very_late_path_is_never_taken_for_death():
+    # One reply in twenty comes after the deadline, and a guard that asked with the default's 10 ms would see few.
+    load_on_a_late_path({"deadline_ms": 100, "hedge_ms": [20, 50]}, "--delay", "0:60", "--tail", "0.05:120:200")
 
 
 def test_R08_lost_questions_are_harmless():
