@@ -114,6 +114,48 @@ TEST_F(ProberTest, AnswerThatWaitsInTheSocketCountsHoweverLateTheLoopIs) {
   EXPECT_GE(probe.result.user_rtt, probe.result.rtt + 15 * kMs);
 }
 
+TEST_F(ProberTest, LatenessOfTheLoopIsTold) {
+  Probe& answered = Submit("127.0.0.1", Within(kFar));
+  Stall(15 * kMs);
+  EXPECT_EQ(prober_.Process(), 1);
+  EXPECT_EQ(answered.result.user_rtt, answered.result.rtt + answered.result.stall);
+  EXPECT_GE(answered.result.stall, 15 * kMs);
+  Silence();
+  Probe& silent = Submit("127.0.0.1", Within(kFar));
+  StallUntil(prober_.NextDeadline() + 7 * kMs);
+  EXPECT_EQ(prober_.Process(), 1);
+  EXPECT_EQ(silent.result.verdict, Verdict::kDownTimeout);
+  EXPECT_GE(silent.result.stall, 7 * kMs);
+  EXPECT_EQ(silent.result.deadline, kFar);
+}
+
+TEST_F(ProberTest, AnswerThatNobodyWaitsForIsReadAllTheSame) {
+  Silence();
+  Probe& probe = Submit("127.0.0.1", Within(2 * kMs));
+  const std::vector<uint8_t> request = TakeRequest();
+  RunToTheEnd();
+  EXPECT_EQ(probe.result.verdict, Verdict::kDownTimeout);
+  RawIcmp::Reply("127.0.0.1", request);
+  EXPECT_TRUE(SocketHasSomething());
+  EXPECT_EQ(prober_.Process(), 0);
+  EXPECT_FALSE(SocketHasSomething()) << "the loop would spin";
+  EXPECT_EQ(prober_.stats().foreign, 1u);
+}
+
+TEST_F(ProberTest, WhatDoesNotFitTheReceiveBufferIsCounted) {
+  ProberCore small{&TestClock};
+  ASSERT_EQ(small.Open(ProbeMechanism::kNone, 1), 0);  // the kernel's least: a few packets
+  ProbeCompletion completion;
+  completion.run = [](const ProbeCompletion&, const ProbeResult&) {};
+  const sockaddr_in target = Ipv4("127.0.0.1");
+  for (int i = 0; i < 64; ++i)
+    small.Submit(reinterpret_cast<const sockaddr*>(&target), sizeof(target), Within(kFar), completion);
+  const int answered = small.Process();
+  EXPECT_LT(answered, 64);
+  EXPECT_EQ(small.stats().sent, 64u);
+  EXPECT_EQ(small.stats().lost, 64u - static_cast<uint64_t>(answered));
+}
+
 TEST_F(ProberTest, AnswerThatTheKernelStampedAfterTheDeadlineIsNone) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(1000));
@@ -149,6 +191,14 @@ TEST_F(ProberTest, WallClockThatIsSetMeanwhileJudgesNobody) {
     // By the user's clock, for want of another.
     EXPECT_EQ(probe.result.user_rtt, probe.result.rtt) << step;
   }
+  EXPECT_EQ(prober_.stats().clock_steps, 4u);
+  // Found by all that were open, counted once; and what was there when the socket was drained was in time.
+  for (int i = 0; i < 3; ++i) Submit("127.0.0.1", Within(kFar));
+  realtime_ahead += 5 * kMs;
+  Stall(2 * kFar);
+  EXPECT_EQ(prober_.Process(), 3);
+  EXPECT_EQ(probes_.back().result.verdict, Verdict::kUp);
+  EXPECT_EQ(prober_.stats().clock_steps, 5u);
 }
 
 TEST_F(ProberTest, HedgesAreFurtherPacketsInsideTheSameDeadline) {
