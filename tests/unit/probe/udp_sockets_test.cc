@@ -43,6 +43,10 @@ class UdpTest : public VethTest {
   OwnedFd service_;
 };
 
+// ICMPv6 quotes as much as fits (RFC 4443).
+class UdpOverIpv4Test : public UdpTest {};
+
+INSTANTIATE_TEST_SUITE_P(Family, UdpOverIpv4Test, testing::Values(AF_INET), FamilyName);
 INSTANTIATE_TEST_SUITE_P(Family, UdpTest, testing::Values(AF_INET, AF_INET6), FamilyName);
 
 TEST_P(UdpTest, EchoedTagIsUpWithTheKernelsStamp) {
@@ -137,8 +141,7 @@ TEST_P(UdpTest, AtAPortOfItsOwnAnyAnswerOfTheTargetCounts) {
   EXPECT_EQ(WaitAnswer(&sockets_, &answer), 0);
 }
 
-TEST_P(UdpTest, QuotationWithoutPayloadIsMatchedByPorts) {
-  if (v6()) GTEST_SKIP() << "ICMPv6 quotes as much as fits (RFC 4443)";
+TEST_P(UdpOverIpv4Test, QuotationWithoutPayloadIsMatchedByPorts) {
   RunInPeer(Filter("input", "udp dport 7001 drop"));
   const auto sniffer = InPeer([&] { return std::make_unique<Sniffer>(GetParam()); });
   const Outgoing packet = Make(Peer(kOpenPort));
