@@ -7,15 +7,19 @@ import subprocess
 BIN = os.environ["FASTCONTAINER_BIN"]
 
 
-def medians(program, repetitions=9):
-    """{benchmark: {"real_time": ns, counter: value, ...}}, each a median over the repetitions."""
+def medians(program, repetitions=9, min_time=0.3):
+    """{benchmark: {"real_time": ns, counter: value, ...}}, each a median over the repetitions; {"error": why} for what
+    could not run."""
     out = subprocess.run([f"{BIN}/{program}", "--benchmark_format=json", f"--benchmark_repetitions={repetitions}",
-                          "--benchmark_min_time=0.3", "--benchmark_enable_random_interleaving=true"],
+                          f"--benchmark_min_time={min_time}", "--benchmark_enable_random_interleaving=true"],
                          check=True, stdout=subprocess.PIPE, text=True).stdout
-    runs = {}
+    runs, errors = {}, {}
     for run in json.loads(out)["benchmarks"]:
-        if run["run_type"] == "iteration":
-            runs.setdefault(run["name"].split("/")[0], []).append(run)
+        name = run["name"].split("/")[0]
+        if run.get("error_occurred"):
+            errors[name] = {"error": run["error_message"]}
+        elif run["run_type"] == "iteration":
+            runs.setdefault(name, []).append(run)
     return {name: {key: statistics.median(run[key] for run in found)
                    for key, value in found[0].items() if isinstance(value, (int, float))}
-            for name, found in runs.items()}
+            for name, found in runs.items()} | errors

@@ -1,9 +1,95 @@
-"""One answered ICMP probe through the C API, against bare sendto and recvmsg."""
+"""The prober: one probe, many, beside other processes, and how often it is wrong."""
 from google_benchmark import medians
+from probe_scenario import Skipped, scenario
 from row import Row
+
+PATHS = ("loopback", "veth")
+MECHANISMS = ("datagram", "raw", "tcp_syn", "tcp_connect")
+# Below this a ratio of false alarms says nothing.
+ENOUGH_FALSE_ALARMS = 20
+
+
+def single():
+    runs = medians("benchmark_probe", repetitions=9, min_time=0.1)
+
+    def compare(name, measured, floor, against):
+        for run in (measured, floor):
+            if "p50" not in runs.get(run, {}):
+                return Row("probe", name, skipped=runs.get(run, {}).get("error", "liboping-dev is not installed"))
+        return Row("probe", name, runs[measured]["p50"], "ns", runs[floor]["p50"], against)
+
+    for path in PATHS:
+        yield compare(f"answered_{path}", f"probe_{path}", f"floor_{path}", "bare sendto + recvmsg")
+        yield compare(f"new_socket_{path}", f"probe_{path}", f"new_socket_{path}", "a raw socket per call")
+        yield compare(f"oping_{path}", f"probe_{path}", f"oping_{path}", "liboping")
+    yield compare("crowded", "crowded_veth", "probe_veth", "alone")
+    yield compare("crowded_peer", "crowded_raw_veth", "new_socket_veth", "alone")
+
+
+def overshoot():
+    found = scenario("overshoot")
+    for share in ("p50", "p99"):
+        yield Row("probe", f"overshoot_{share}", found[f"{share}_ms"], "ms", found.get(f"receive_timeout_{share}_ms", 0),
+                  "SO_RCVTIMEO")
+    yield Row("probe", "overshoot_wrong", found["wrong"], "verdicts")
+
+
+def hogs():
+    found = scenario("hogs")
+    if found["user_clock"] < ENOUGH_FALSE_ALARMS:
+        yield from skipped(("hogs",), f"the user's clock was wrong {found['user_clock']:.0f} times: no ratio")
+    else:
+        yield Row("probe", "hogs", found["ours"], "false alarms", found["user_clock"],
+                  f"user's clock, {found['probes']:.0f} probes")
+    yield Row("probe", "busy_loop", found["busy_loop"], "false of 100")
+
+
+def delays():
+    found = scenario("delays")
+    one = found["one_packet.false_per_million"]
+    for name in ("one_hedge", "two_hedges", "adaptive", "adaptive_hedge"):
+        yield Row("probe", name, found[f"{name}.false_per_million"], "false per million", one, "one packet")
+
+
+def callers():
+    found = scenario("callers")
+    yield Row("probe", "callers_packets", found["packets"], "packets", found["callers"], "callers")
+    yield Row("probe", "callers_wrong", found["not_up"], "verdicts")
+
+
+def floods():
+    found = scenario("floods")
+    kinds = [("pinged", name) for name in MECHANISMS[:2]]
+    kinds += [(kind, name) for kind in ("ping_flood", "tcp_flood") for name in MECHANISMS]
+    for kind, name in kinds:
+        if f"{kind}.{name}" in found:
+            yield Row("probe", f"{kind}_{name}", found[f"{kind}.{name}"], "verdicts",
+                      found.get(f"{kind}.new_socket", 0.0), "a raw socket per call")
+        else:
+            yield from skipped((f"{kind}_{name}",), "not permitted here")
+    for kind in ("ping_flood", "tcp_flood"):
+        yield Row("probe", f"{kind}_rate", found[f"{kind}.per_second"], "packets/s")
+
+
+SCENARIOS = (
+    (overshoot, ("overshoot_p99", "overshoot_wrong")),
+    (hogs, ("hogs", "busy_loop")),
+    (delays, ("one_hedge", "two_hedges")),
+    (callers, ("callers_packets", "callers_wrong")),
+    (floods, tuple(f"{kind}_{name}" for kind in ("ping_flood", "tcp_flood") for name in MECHANISMS)
+     + ("pinged_datagram", "pinged_raw")),
+)
+
+
+def skipped(names, why):
+    for name in names:
+        yield Row("probe", name, skipped=why)
 
 
 def rows():
-    runs = medians("benchmark_probe")
-    floor, probe = runs["BM_Floor"], runs["BM_Probe"]
-    yield Row("probe", "answered", probe["real_time"], "ns", floor["real_time"], "bare sendto + recvmsg")
+    yield from single()
+    for measure, names in SCENARIOS:
+        try:
+            yield from measure()
+        except Skipped as why:
+            yield from skipped(names, str(why))

@@ -1,6 +1,8 @@
 """Runs benchmarks by name, compares them with goals.json, and prints one table.
 
-A benchmark is a module here with rows(): an iterable of Row. Every figure is set against a floor or a peer of the same run."""
+A benchmark is a module here with rows(): an iterable of Row. Every figure is set against a floor or a peer of the same run.
+The exit code is 1 if a goal is missed, else 2 if one could not be judged here.
+`probe --target HOST[:PORT]` measures a host of yours instead, in the machine's own network."""
 import importlib
 import json
 import os
@@ -12,35 +14,47 @@ NAMES = ("probe", "route", "relocation", "proxy")
 
 
 def judge(row, goals):
-    """(goal as text, met?)"""
+    """(goal as text, "ok", "MISSED" or "skipped: why")"""
     goal = goals.get(row.benchmark, {}).get(row.name)
+    bound = next((key for key in ("at_most", "at_least") if key in goal), None) if goal else None
+    text = f"{goal['of']} {'<=' if bound == 'at_most' else '>='} {goal[bound]:g}" if goal else "-"
+    if row.skipped:
+        return text, f"skipped: {row.skipped}"
     if goal is None:
-        return "-", True
+        return text, "ok"
     value = row.figure if goal["of"] == "figure" else row.ratio
-    if "at_most" in goal:
-        return f"{goal['of']} <= {goal['at_most']:g}", value <= goal["at_most"]
-    return f"{goal['of']} >= {goal['at_least']:g}", value >= goal["at_least"]
+    met = value <= goal[bound] if bound == "at_most" else value >= goal[bound]
+    return text, "ok" if met else "MISSED"
+
+
+def cells(row, goal, verdict):
+    figure = "-" if row.skipped else f"{row.figure:.4g} {row.unit}"
+    floor = f"{row.floor:.4g} {row.unit} ({row.against})" if row.floor else "-"
+    return f"{row.benchmark}.{row.name}", figure, floor, f"{row.ratio:.3f}" if row.floor else "-", goal, verdict
 
 
 def main():
     names = sys.argv[1:] or NAMES
+    if names[0] == "probe" and names[1:2] == ["--target"] and len(names) == 3:
+        return importlib.import_module("probe_target").main(names[2])
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         sys.exit(f"unknown benchmark {' '.join(unknown)}; there are {' '.join(NAMES)}")
     with open(os.path.join(HERE, "goals.json")) as file:
         goals = json.load(file)
-    table, missed = [("name", "figure", "floor or peer", "ratio", "goal", "")], 0
+    table, missed, skipped = [("name", "figure", "floor or peer", "ratio", "goal", "")], 0, 0
     for name in names:
         for row in importlib.import_module(name + "_benchmark").rows():
-            goal, met = judge(row, goals)
-            missed += not met
-            table.append((f"{row.benchmark}.{row.name}", f"{row.figure:.4g} {row.unit}",
-                          f"{row.floor:.4g} {row.unit} ({row.against})" if row.floor else "-",
-                          f"{row.ratio:.3f}" if row.floor else "-", goal, "ok" if met else "MISSED"))
+            goal, verdict = judge(row, goals)
+            missed += verdict == "MISSED"
+            skipped += goal != "-" and bool(row.skipped)
+            table.append(cells(row, goal, verdict))
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
-    return 1 if missed else 0
+    if skipped:
+        print(f"{skipped} goal(s) could not be judged here")
+    return 1 if missed else 2 if skipped else 0
 
 
 if __name__ == "__main__":
