@@ -233,12 +233,28 @@ void Router::Core::ArmRenew() {
 }
 
 void Router::Core::OnRevoke(Container& c, HostState& host, const Message& m) {
-  if (c.lease == nullptr || c.lease->host != &host || c.lease->endpoint != m.instance) return;
+  if (c.lease == nullptr || c.lease->host != &host || c.lease->endpoint != m.instance)
+    return AnswerLateRevoke(c, host, m);
   Log(LogLevel::kInfo, absl::StrCat("lease on ", c.id, " revoked by ", host.id, ": ", m.reason));
   DropLease(c, /*release=*/true);
   if (m.suspect) LoseTickets(host, &c, LostReason::kContainer);
   if (m.moved) Reread(c);
   Pump(c);
+}
+
+// The lease was given up while its dispatcher could not be told, and it still waits for its tickets.
+void Router::Core::AnswerLateRevoke(const Container& c, const HostState& host, const Message& m) {
+  const auto is_that = [&](const Lease& l) { return l.host == &host && l.endpoint == m.instance; };
+  if (c.first_lease_used && is_that(c.first_lease)) return;  // the end of its last ticket will tell
+  for (const auto& lease : c.more_leases)
+    if (is_that(*lease)) return;
+  Message release;
+  release.type = MessageType::kRelease;
+  release.request_id = next_request_++;
+  release.container = c.id;
+  release.epoch = m.epoch;
+  release.instance = m.instance;
+  channel_->Send(host.dispatcher, release);
 }
 
 void Router::Core::OnMoved(Container& c, const Message& m) {

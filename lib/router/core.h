@@ -252,6 +252,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void EndAsk(Container& c);
   void OnGrant(Container& c, HostState& host, const Message& message, Nanos now);
   void OnRevoke(Container& c, HostState& host, const Message& message);
+  void AnswerLateRevoke(const Container& c, const HostState& host, const Message& message);
   void OnMoved(Container& c, const Message& message);
   void OnFull(Container& c, HostState& host, const Message& message, Nanos now);
   void OnFailed(Container& c, const Message& message, Nanos now);

@@ -1,4 +1,5 @@
-// How a router's questions are spread over time: a dispatcher's socket holds only so many at once.
+// A router and one dispatcher: how questions are spread over time (a socket holds only so many at once), and what
+// is said of leases that are gone.
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -68,6 +69,42 @@ TEST_F(AskTest, ThoseWhoAskedTogetherDoNotAskTogetherAgain) {
   const std::vector<FakeDispatcher::Question> asked = h1.Of(MessageType::kAcquire, begin);
   EXPECT_GE(asked.size(), 4 * kContainers) << "and they do go on asking";
   EXPECT_LE(Burst(asked, kMillisecond), kContainers / 10);
+}
+
+TEST_F(AskTest, ARevokeOfALeaseThatWasGivenUpIsReleased) {
+  RouteAll(1);
+  Advance(10 * kMillisecond);
+  const Nanos begin = reactor.Now();
+  Message revoke;
+  revoke.type = MessageType::kRevoke;
+  revoke.container = "c0";
+  revoke.epoch = 1;
+  revoke.instance = 12345;
+  h1.Send(*Address::Parse("127.0.0.2:1"), revoke);
+  Settle();
+  const std::vector<FakeDispatcher::Question> releases = h1.Of(MessageType::kRelease, begin);
+  ASSERT_EQ(releases.size(), 1u) << "its dispatcher would wait for tickets that have ended";
+  EXPECT_EQ(releases[0].message.instance, 12345u);
+  EXPECT_EQ(releases[0].message.open, 0u);
+}
+
+TEST_F(AskTest, ARevokeOfALeaseWithOpenTicketsIsReleasedAtTheirEnd) {
+  RouteAll(1);
+  Advance(10 * kMillisecond);
+  const Nanos begin = reactor.Now();
+  Message revoke;
+  revoke.type = MessageType::kRevoke;
+  revoke.container = "c0";
+  revoke.epoch = 1;
+  revoke.instance = requests[0].ticket.endpoint;
+  for (int i = 0; i < 2; ++i) {
+    h1.Send(*Address::Parse("127.0.0.2:1"), revoke);
+    Settle();
+  }
+  EXPECT_TRUE(h1.Of(MessageType::kRelease, begin).empty());
+  router->EndTicket(requests[0].ticket.id, Outcome::kOk, 0);
+  Settle();
+  EXPECT_EQ(h1.Of(MessageType::kRelease, begin).size(), 1u);
 }
 
 }  // namespace

@@ -58,6 +58,8 @@ class FakeDispatcher {
     return found;
   }
 
+  void Send(const Address& router, const Message& message) { channel_.Send(router, message); }
+
   std::vector<Question> asked;
   MessageType answer = MessageType::kGrant;
 
