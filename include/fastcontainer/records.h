@@ -34,7 +34,7 @@ struct ParsedKey {
 };
 absl::StatusOr<ParsedKey> ParseRecordKey(std::string_view key);
 // The form in which a request key is looked up: ASCII lower case, no port, no final dot. InvalidArgument if
-// empty, too long, or with a byte outside of printable ASCII.
+// empty, too long, with several final dots, or with a byte outside of printable ASCII.
 absl::StatusOr<std::string> NormalizeKey(std::string_view host_name);
 
 // Prepends the record that a decoder's error is about: `spec "site-42": field "port": ...`.

@@ -140,6 +140,8 @@ absl::StatusOr<std::string> NormalizeKey(std::string_view host_name) {
   std::string_view name = *host;
   if (!name.empty() && name.back() == '.') name.remove_suffix(1);
   if (name.empty()) return absl::InvalidArgumentError("key: empty");
+  // One final dot means the root (RFC 1034, section 3.1); more would leave a second form of the same key.
+  if (name.back() == '.') return absl::InvalidArgumentError("key: ends with an empty label");
   if (name.size() > kMaxNameLength)
     return absl::InvalidArgumentError(absl::StrCat("key: longer than ", kMaxNameLength, " bytes"));
   for (const char c : name) {

@@ -78,8 +78,8 @@ TEST(NormalizeKey, HasLowerCaseAndNoPortAndNoFinalDot) {
 
 TEST(NormalizeKey, RefusesWhatIsNoHostName) {
   for (const std::string& text :
-       std::vector<std::string>{"", ".", ":80", "a b", "a\tb", "caf\xc3\xa9.fr", "a:b", "::1",
-                                std::string("a\0b", 3), std::string(201, 'a')}) {
+       std::vector<std::string>{"", ".", "..", "a..", "a..:80", ":80", "a b", "a\tb", "caf\xc3\xa9.fr", "a:b",
+                                "::1", std::string("a\0b", 3), std::string(201, 'a')}) {
     EXPECT_EQ(NormalizeKey(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
   EXPECT_TRUE(NormalizeKey(std::string(200, 'a')).ok());
