@@ -138,6 +138,23 @@ int32_t fc_prober_cancel(fc_prober* prober, uint64_t probe) {
   return prober->core.Cancel(probe) ? FC_OK : FC_E_NOT_FOUND;
 }
 
+int32_t fc_prober_note_alive(fc_prober* prober, const struct sockaddr* host, uint32_t host_length,
+                             uint64_t rtt_ns) {
+  SocketAddress address;
+  if (prober == nullptr || host == nullptr || rtt_ns > INT64_MAX ||
+      !fastcontainer::CopyAddress(host, host_length, &address))
+    return FC_E_INVALID;
+  prober->core.NoteAlive(address, static_cast<int64_t>(rtt_ns));
+  return FC_OK;
+}
+
+int32_t fc_prober_note_connection(fc_prober* prober, int fd) {
+  if (prober == nullptr) return FC_E_INVALID;
+  const int error = prober->core.NoteConnection(fd);
+  if (error == 0) return FC_OK;
+  return error == ENOENT ? FC_E_NOT_FOUND : error == ENOMEM ? FC_E_NOMEM : FC_E_INVALID;
+}
+
 int32_t fc_prober_get_stats(const fc_prober* prober, fc_prober_stats* stats) {
   if (prober == nullptr || stats == nullptr || stats->struct_size < sizeof(uint32_t)) return FC_E_INVALID;
   const fastcontainer::ProberStats in = prober->core.stats();

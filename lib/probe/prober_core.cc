@@ -42,6 +42,8 @@ ProberCore::~ProberCore() { free(slots_); }
 int ProberCore::Open(ProbeMechanism mechanism, int receive_buffer) {
   const int error = sockets_.Open(mechanism, receive_buffer);
   if (error != 0) return error;
+  // Without it carrier changes go unseen, as in a machine that has none.
+  if (links_.Open() == 0) sockets_.Watch(links_.fd());
   uint32_t socket;
   return sockets_.Use(ProbeMechanism::kNone, AF_INET, &socket);
 }
@@ -107,12 +109,16 @@ void ProberCore::Begin(uint32_t index, const SocketAddress& target, const ProbeO
   ++waiting_;
   slot.tries = 0;
   slot.local_error = 0;
+  slot.joined = kNone;
+  slot.remembered = slot.joinable = slot.abandoned = false;
   slot.socket = ProbeSockets::kCount;
   slot.target = target;
   slot.result = ProbeResult();
-  SetTimes(&slot, options);
+  slot.start = clock_(CLOCK_MONOTONIC);
+  SetTimes(&slot, options, options.deadline);
   const int error = Prepare(&slot, options);
   if (error != 0) return Decide(index, Verdict::kLocalFault, error);
+  if ((options.freshness > 0 || options.deadline_max > 0) && AskHost(index, options)) return;
   Use& use = use_[slot.socket];
   if (use.unread >= kUnreadLimit) ReceiveFrom(slot.socket);
   ++use.waiting;
@@ -140,9 +146,8 @@ int ProberCore::Prepare(Slot* slot, const ProbeOptions& options) {
   return 0;
 }
 
-void ProberCore::SetTimes(Slot* slot, const ProbeOptions& options) {
-  slot->start = clock_(CLOCK_MONOTONIC);
-  slot->length = Clamp(options.deadline, 0, kLongest);
+void ProberCore::SetTimes(Slot* slot, const ProbeOptions& options, Nanos length) {
+  slot->length = Clamp(length, 0, kLongest);
   slot->deadline = slot->start + slot->length;
   slot->result.deadline = slot->length;
   slot->hedges = slot->next_hedge = 0;
@@ -158,12 +163,11 @@ void ProberCore::SetTimes(Slot* slot, const ProbeOptions& options) {
 
 // Nothing more is expected for this probe.
 void ProberCore::Leave(Slot* slot) {
-  deadlines_.Remove(static_cast<uint32_t>(slot - slots_));
-  --waiting_;
-  if (slot->socket == ProbeSockets::kCount) return;
+  const auto index = static_cast<uint32_t>(slot - slots_);
+  deadlines_.Remove(index);
+  if (slot->tries == 0) return;
   --use_[slot->socket].waiting;
   if (!HasPorts(slot->result.mechanism)) return;  // an echo request leaves nothing behind
-  const auto index = static_cast<uint32_t>(slot - slots_);
   for (uint32_t packet = 0; packet < slot->tries; ++packet)
     sockets_.Forget(slot->socket, {slot->cookie, index, packet});
 }
@@ -173,6 +177,14 @@ void ProberCore::Decide(uint32_t index, Verdict verdict, int error) {
   slot.result.verdict = verdict;
   slot.result.error = error;
   Leave(&slot);
+  if (slot.joinable) return Share(index);
+  Queue(index);
+}
+
+// Its verdict is to be delivered.
+void ProberCore::Queue(uint32_t index) {
+  Slot& slot = slots_[index];
+  --waiting_;
   slot.state = State::kDone;
   slot.previous = last_done_;
   slot.next = kNone;
@@ -215,10 +227,13 @@ void* ProberCore::UserData(uint64_t id) const {
 bool ProberCore::Cancel(uint64_t id) {
   const uint32_t index = Find(id);
   if (index == kNone) return false;
-  if (slots_[index].state == State::kDone) {
+  const Slot& slot = slots_[index];
+  if (slot.state == State::kDone) {
     Unlink(index);
   } else {
+    if (slot.joinable || slot.state == State::kJoined) return CancelShared(index);
     Leave(&slots_[index]);
+    --waiting_;
   }
   FreeSlot(index);
   return true;
@@ -248,6 +263,7 @@ int ProberCore::Process() {
   // Read before the sockets are: what came in until now is read before anything due by now is judged.
   const Nanos now = clock_(CLOCK_MONOTONIC);
   Receive();
+  if (!deadlines_.empty() && deadlines_.earliest() <= now) DrainLinks();
   while (!deadlines_.empty() && deadlines_.earliest() <= now) Wake(deadlines_.first(), now);
   return Deliver();
 }

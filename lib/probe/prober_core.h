@@ -1,5 +1,9 @@
 // The prober without an event loop: a table of probes, a heap of deadlines, and the sockets. It needs libc
-// only, starts no thread, and allocates only when more probes are open at once than ever before.
+// only, starts no thread, and allocates only when more probes are open at once, or more hosts are remembered,
+// than ever before.
+//
+// A probe that times out while the interface it asked for has no carrier is a local fault (ENETDOWN). If it
+// asked for none, that of the route counts, but only where the loss was seen by this prober.
 //
 // Threads: one. Callbacks run inside Process() only, once for each Submit(), or never after Cancel() has
 // returned true. Submit() and Cancel() may be called from them; Process() and the destructor may not.
@@ -15,6 +19,8 @@
 
 #include "fastcontainer/probe.h"
 #include "lib/probe/deadline_heap.h"
+#include "lib/probe/known_hosts.h"
+#include "lib/probe/link_watch.h"
 #include "lib/probe/probe_sockets.h"
 
 namespace fastcontainer {
@@ -74,20 +80,21 @@ class ProberCore {
 
   // The completion's user_data, while Cancel() would return true; else null.
   void* UserData(uint64_t id) const;
+
+  // Evidence of life without a probe, for probes that ask for freshness. `rtt` 0: unknown.
+  void NoteAlive(const SocketAddress& host, Nanos rtt);
+  // As fc_prober_note_connection(): 0; ENOENT: the kernel knows nothing yet; else an errno: no such socket.
+  int NoteConnection(int fd);
+
   size_t open_probes() const { return waiting_; }
   ProberStats stats() const;
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
+  // A loop that was late a second ago may be late again.
+  static constexpr Nanos kStallHalfLife = kSecond;
 
-  enum class State : uint8_t { kFree, kWaiting, kDone };
-
-  struct Packet {
-    Nanos before = 0;  // its departure lies between these two
-    Nanos after = 0;
-    Nanos offset = 0;  // CLOCK_REALTIME - CLOCK_MONOTONIC, too large by at most after - before
-    uint16_t sequence = 0;
-  };
+  enum class State : uint8_t { kFree, kWaiting, kJoined, kDone };
 
   struct Slot {
     uint64_t cookie;
@@ -99,13 +106,19 @@ class ProberCore {
     uint8_t next_hedge;
     int local_error;  // of a packet that did not leave
     uint32_t previous;
-    uint32_t next;  // in the list of free slots or of verdicts that wait
+    uint32_t next;    // in the list of free slots, of verdicts that wait, or of those who joined
+    uint32_t joined;  // the first of those who joined this probe; of one that has: whom
+    bool remembered;  // the table of hosts is to learn from it
+    bool joinable;
+    bool abandoned;  // by its caller; others have joined
+    Nanos asked_deadline;
+    Nanos deadline_max;
     SocketAddress target;
     Nanos start;
     Nanos length;
     Nanos deadline;
     Nanos hedge[kMaxHedges];
-    Packet packet[1 + kMaxHedges];
+    Departure packet[1 + kMaxHedges];
     PacketOptions options;
     ProbeResult result;
     ProbeCompletion completion;
@@ -134,7 +147,8 @@ class ProberCore {
   void FreeSlot(uint32_t index);
   void Begin(uint32_t index, const SocketAddress& target, const ProbeOptions& options);
   int Prepare(Slot* slot, const ProbeOptions& options);
-  void SetTimes(Slot* slot, const ProbeOptions& options);
+  void SetTimes(Slot* slot, const ProbeOptions& options, Nanos length);
+  void Queue(uint32_t index);
   void Decide(uint32_t index, Verdict verdict, int error);
   void Leave(Slot* slot);
   void Unlink(uint32_t index);
@@ -143,7 +157,7 @@ class ProberCore {
   // prober_send.cc
   bool NextCookie(uint64_t* out);
   void SendPacket(uint32_t index);
-  int TrySend(Slot* slot, Packet* packet);
+  int TrySend(Slot* slot, Departure* packet);
   void Schedule(uint32_t index);
   void Wake(uint32_t index, Nanos now);
 
@@ -157,7 +171,20 @@ class ProberCore {
   uint32_t FindTagged(uint32_t socket, const PacketTag& tag, uint16_t sequence) const;
   uint32_t FindUntagged(uint32_t socket, const Failure& failure);
   Reading ReadClocks() const;
-  Arrival ArrivalOf(const Packet& packet, Nanos stamp, Nanos rtt, const Reading& now);
+  Arrival ArrivalOf(const Departure& packet, Nanos stamp, Nanos rtt, const Reading& now);
+
+  // prober_evidence.cc
+  bool AskHost(uint32_t index, const ProbeOptions& options);
+  Nanos AdaptedDeadline(const KnownHost& host, const ProbeOptions& options, Nanos now) const;
+  bool UseEvidence(uint32_t index, const KnownHost& host, Nanos freshness);
+  bool Join(uint32_t index, uint32_t other);
+  void Share(uint32_t index);
+  void EndAbandoned(uint32_t index);
+  bool CancelShared(uint32_t index);
+  void Learn(const Slot& slot, Nanos rtt, Nanos at);
+  void Remember(uint32_t index, uint32_t answered);
+  void LearnLate(const Answer& answer);
+  void DrainLinks();
 
   const Clock clock_;
   ProbeSockets sockets_;
@@ -174,6 +201,10 @@ class ProberCore {
   uint32_t cookies_left_ = 0;
   uint64_t cookies_[64] = {};
   Nanos last_step_ = 0;  // when CLOCK_REALTIME was last found to have been set
+  KnownHosts hosts_;
+  LinkWatch links_;
+  Nanos links_changed_ = INT64_MIN;
+  DecayingMaximum stall_;
   ProberStats stats_;
 };
 

@@ -52,6 +52,7 @@ void ProberCore::Receive() {
     if (use_[socket].waiting > 0) found |= ReceiveFrom(socket);
   }
   if (found) return;
+  DrainLinks();
   for (uint32_t left = sockets_.open(); left != 0; left &= left - 1) {
     const auto socket = static_cast<uint32_t>(__builtin_ctz(left));
     if (use_[socket].waiting == 0) ReceiveFrom(socket);
@@ -132,6 +133,7 @@ void ProberCore::OnAnswer(uint32_t socket, const Answer& answer) {
   const uint32_t index = FindTagged(socket, answer.tag, answer.sequence);
   if (index == kNone || !SameHost(slots_[index].target, answer.from)) {
     ++stats_.foreign;
+    LearnLate(answer);
     return;
   }
   ++stats_.received;
@@ -159,7 +161,8 @@ void ProberCore::OnFailure(uint32_t socket, const Failure& failure) {
 }
 
 // A stamp is on the wall clock. If that was set since the packet left, its time says nothing.
-ProberCore::Arrival ProberCore::ArrivalOf(const Packet& packet, Nanos stamp, Nanos rtt, const Reading& now) {
+ProberCore::Arrival ProberCore::ArrivalOf(const Departure& packet, Nanos stamp, Nanos rtt,
+                                          const Reading& now) {
   if (rtt != 0) return {packet.before + rtt, true};
   if (stamp == 0) return {now.monotonic, false};
   const Nanos moved = packet.offset - now.offset;
@@ -179,9 +182,10 @@ ProberCore::Arrival ProberCore::ArrivalOf(const Packet& packet, Nanos stamp, Nan
 // The host lives: the packet has been answered, in time or not.
 void ProberCore::Accept(uint32_t index, uint32_t number, Verdict verdict, Nanos stamp, Nanos rtt) {
   Slot& slot = slots_[index];
-  const Packet& packet = slot.packet[number];
+  const Departure& packet = slot.packet[number];
   const Reading now = ReadClocks();
   const Arrival arrival = ArrivalOf(packet, stamp, rtt, now);
+  if (slot.remembered && arrival.known) Learn(slot, arrival.at - packet.before, arrival.at);
   // Too late. The verdict is left to the deadline, which has passed as well. What has no time was there when
   // the socket was drained, and may have been for long.
   if (arrival.known && arrival.at > slot.deadline) return;
@@ -192,6 +196,8 @@ void ProberCore::Accept(uint32_t index, uint32_t number, Verdict verdict, Nanos 
   slot.result.user_rtt = now.monotonic - departure;
   if (slot.result.user_rtt < slot.result.rtt) slot.result.user_rtt = slot.result.rtt;
   slot.result.stall = slot.result.user_rtt - slot.result.rtt;
+  stall_.Add(slot.result.stall, now.monotonic, kStallHalfLife);
+  if (slot.remembered) Remember(index, number);
   Decide(index, verdict, 0);
 }
 

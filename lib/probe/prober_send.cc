@@ -32,7 +32,7 @@ bool ProberCore::NextCookie(uint64_t* out) {
 }
 
 // The error queue is read between the tries; an own missing route fails all of them.
-int ProberCore::TrySend(Slot* slot, Packet* packet) {
+int ProberCore::TrySend(Slot* slot, Departure* packet) {
   Outgoing out;
   out.target = &slot->target;
   out.options = &slot->options;
@@ -54,7 +54,7 @@ int ProberCore::TrySend(Slot* slot, Packet* packet) {
 
 void ProberCore::SendPacket(uint32_t index) {
   Slot& slot = slots_[index];
-  Packet& packet = slot.packet[slot.tries++];
+  Departure& packet = slot.packet[slot.tries++];
   packet.sequence = next_sequence_++;
   const int error = TrySend(&slot, &packet);
   if (slot.state != State::kWaiting) return;
@@ -86,9 +86,12 @@ void ProberCore::Wake(uint32_t index, Nanos now) {
   Slot& slot = slots_[index];
   if (now >= slot.deadline) {
     slot.result.stall = now - slot.deadline;
+    stall_.Add(slot.result.stall, now, kStallHalfLife);
     // What did not leave cannot have been answered.
-    if (slot.local_error != 0) return Decide(index, Verdict::kLocalFault, slot.local_error);
-    return Decide(index, Verdict::kDownTimeout, 0);
+    int fault = slot.local_error;
+    if (fault == 0 && links_.HasNoCarrier(slot.target, slot.options)) fault = ENETDOWN;
+    if (slot.remembered) Remember(index, kNone);
+    return Decide(index, fault == 0 ? Verdict::kDownTimeout : Verdict::kLocalFault, fault);
   }
   while (slot.next_hedge < slot.hedges && slot.start + slot.hedge[slot.next_hedge] <= now) ++slot.next_hedge;
   SendPacket(index);
