@@ -31,7 +31,7 @@ enum class ProbeMechanism : uint8_t {
   kTcpConnect = 3,    // a handshake, aborted by a reset
   kTcpSyn = 4,        // raw SYN, half open: needs CAP_NET_RAW
   kEcho = 5,          // the dispatcher's own authenticated ECHO: engines only
-  kUdp = 6,           // a datagram: any answer, or port unreachable
+  kUdp = 6,           // a datagram: its echo, or port unreachable; other answers at a source port of its own
 };
 
 // Room for either family; `family` AF_UNSPEC: none.

@@ -1,6 +1,7 @@
 #include "lib/probe/udp_sockets.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,6 +123,17 @@ int UdpSockets::Send(const Outgoing& packet) {
 void UdpSockets::Forget(const PacketTag& tag) {
   const uint32_t index = packets_.FindTag(tag);
   if (index != OpenPackets::kNone) packets_.Remove(index);
+}
+
+uint64_t UdpSockets::lost() const {
+  uint64_t out = 0;
+  for (uint32_t place = 0; place < socket_count_; ++place) {
+    uint32_t memory[SK_MEMINFO_VARS] = {};
+    socklen_t length = sizeof(memory);
+    if (getsockopt(sockets_[place].fd, SOL_SOCKET, SO_MEMINFO, memory, &length) == 0)
+      out += memory[SK_MEMINFO_DROPS];
+  }
+  return out;
 }
 
 // Stays with a socket until it is empty.

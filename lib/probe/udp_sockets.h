@@ -48,6 +48,8 @@ class UdpSockets {
   void Forget(const PacketTag& tag);
 
   uint32_t open_packets() const { return packets_.size(); }
+  // Packets that the kernel dropped because a receive buffer was full, of the sockets that are open.
+  uint64_t lost() const;
 
  private:
   static constexpr uint32_t kShared = 2;  // IPv4, IPv6

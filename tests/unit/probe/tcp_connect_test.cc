@@ -55,6 +55,19 @@ TEST_P(ConnectTest, OpenPortIsUpWithTheKernelsRoundTrip) {
   ExpectNothing(&sockets_);
 }
 
+TEST_P(ConnectTest, RoundTripDoesNotGrowWhileTheLoopIsAway) {
+  const int64_t before = Now();
+  ASSERT_EQ(sockets_.Send(Make(Peer(kOpenPort))), 0);
+  while (!Readable(sockets_.fd())) sched_yield();
+  const int64_t arrived = Now();
+  while (Now() < arrived + 15 * kMillisecond) {
+  }
+  Answer answer;
+  ASSERT_EQ(WaitAnswer(&sockets_, &answer), 0);
+  EXPECT_GT(answer.rtt, 0);
+  EXPECT_LE(answer.rtt, arrived - before);
+}
+
 TEST_P(ConnectTest, RefusedConnectionIsUpPortClosed) {
   const Outgoing packet = Make(Peer(kClosedPort));
   ASSERT_EQ(sockets_.Send(packet), 0);

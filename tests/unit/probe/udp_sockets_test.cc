@@ -275,6 +275,16 @@ TEST_P(UdpTest, ErrorsOfSomeTargetsDoNotHideTheAnswersOfOthers) {
   EXPECT_TRUE(SameTag(answer.tag, packet.tag));
 }
 
+TEST_P(UdpTest, AnswersThatFoundNoRoomAreCounted) {
+  ASSERT_EQ(sockets_.Send(Make(Peer(kOpenPort))), 0);
+  const Datagram got = Take(service_);
+  const std::vector<uint8_t> large(1400);
+  EXPECT_EQ(sockets_.lost(), 0u);
+  for (int i = 0; i < 100'000 && sockets_.lost() == 0; ++i) Reply(service_, got.from, large);
+  ExpectNothing(&sockets_);
+  EXPECT_GT(sockets_.lost(), 0u);
+}
+
 TEST_P(UdpTest, SecondFamilyIsServedByTheSameDescriptor) {
   const SocketAddress other = MakeAddress(v6() ? "10.9.0.2" : "fd09::2", kOpenPort);
   const OwnedFd service = PeerSocket(SOCK_DGRAM, other);
