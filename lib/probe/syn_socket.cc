@@ -188,29 +188,36 @@ int SynSocket::Send(const Outgoing& packet) {
   if (SocketPort(target) == 0) return EADDRNOTAVAIL;
   uint32_t sequence;
   uint16_t port;
-  SocketAddress source;
   if (!NextSequence(&sequence)) return errno;
   int error = ChoosePort(*packet.options, &port);
-  if (error == 0) error = ChooseSource(packet, &source);
   if (error != 0) return error;
-  uint8_t syn[kSynLength];
-  EncodeSyn(port, SocketPort(target), sequence, syn);
-  if (family_ == AF_INET) {
-    const uint16_t checksum = TcpChecksum(source.v4.sin_addr, target.v4.sin_addr, syn, sizeof(syn));
-    memcpy(syn + kTcpChecksumOffset, &checksum, sizeof(checksum));
-  }
   const uint32_t index = packets_.Add(packet, sequence);
   if (index == OpenPackets::kNone) return ENOMEM;
   packets_.at(index).port = port;
-  packets_.at(index).own = source.v4.sin_addr;
-  SocketAddress to = target;
-  SetSocketPort(&to, 0);  // a raw socket takes it for the protocol
-  error = SendPacket(fd_, to, syn, sizeof(syn), false, *packet.options, source);
-  if (error == 0) return 0;
-  packets_.Remove(index);
-  // The address may have gone.
-  for (Source& cached : sources_) cached.until = 0;
+  error = Transmit(packet, index);
+  if (error == EINVAL) {  // the address that it left with until now may have gone
+    for (Source& source : sources_) source.until = 0;
+    error = Transmit(packet, index);
+  }
+  if (error != 0) packets_.Remove(index);
   return error;
+}
+
+int SynSocket::Transmit(const Outgoing& packet, uint32_t index) {
+  SocketAddress source;
+  const int error = ChooseSource(packet, &source);
+  if (error != 0) return error;
+  OpenPacket& open = packets_.at(index);
+  uint8_t syn[kSynLength];
+  EncodeSyn(open.port, SocketPort(open.target), static_cast<uint32_t>(open.key), syn);
+  if (family_ == AF_INET) {
+    open.own = source.v4.sin_addr;
+    const uint16_t checksum = TcpChecksum(open.own, open.target.v4.sin_addr, syn, sizeof(syn));
+    memcpy(syn + kTcpChecksumOffset, &checksum, sizeof(checksum));
+  }
+  SocketAddress to = open.target;
+  SetSocketPort(&to, 0);  // a raw socket takes it for the protocol
+  return SendPacket(fd_, to, syn, sizeof(syn), false, *packet.options, source);
 }
 
 uint32_t SynSocket::Find(const SocketAddress& host, uint16_t port, uint16_t own_port,

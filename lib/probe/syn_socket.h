@@ -63,6 +63,7 @@ class SynSocket {
   int AttachFilter();
   int ChoosePort(const PacketOptions& options, uint16_t* out);
   int ChooseSource(const Outgoing& packet, SocketAddress* out);
+  int Transmit(const Outgoing& packet, uint32_t index);
   bool NextSequence(uint32_t* out);
   uint32_t Find(const SocketAddress& host, uint16_t port, uint16_t own_port, uint32_t sequence) const;
 
