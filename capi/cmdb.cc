@@ -79,6 +79,9 @@ void FinishTxn(fc_engine* engine, fc_op id, const TxnResult& result) {
     case TxnOutcome::kUnavailable:
       view.result.code = FC_E_CMDB;
       break;
+    case TxnOutcome::kLeaseEnded:
+      view.result.code = FC_E_NOT_FOUND;
+      break;
   }
   view.result.revision = result.revision;
   for (const Record& record : result.current) view.Add(record);
@@ -158,7 +161,7 @@ int32_t Txn(fc_engine* engine, const fc_compare* compares, uint32_t compare_coun
     const fc_mutation& in = mutations[i];
     if (const int32_t code = CheckMutation(in, error); code != FC_OK) return code;
     const auto kind = in.kind == FC_PUT ? Mutation::Kind::kPut : Mutation::Kind::kDelete;
-    all_mutations.push_back({kind, Copy(in.key), Copy(in.value)});
+    all_mutations.push_back({kind, Copy(in.key), Copy(in.value), in.lease});
   }
   return Ask(engine, CallKind::kCmdb, op, callback, user_data, [&](fc_op id) {
     return engine->engine->cmdb().Txn(

@@ -11,6 +11,7 @@ namespace fastcontainer::capi {
 namespace {
 
 constexpr Nanos kTxnTimeout = 5 * kSecond;
+constexpr Nanos kLeaseTimeout = 5 * kSecond;
 constexpr Nanos kWatchPause = kSecond;
 
 absl::Status ErrorOf(const Answer& answer) {
@@ -37,6 +38,8 @@ TxnOutcome OutcomeOf(int32_t code) {
       return TxnOutcome::kOk;
     case FC_E_CONFLICT:
       return TxnOutcome::kConflict;
+    case FC_E_NOT_FOUND:
+      return TxnOutcome::kLeaseEnded;
     case FC_E_CMDB:
     case FC_E_INVALID:
     case FC_E_NOMEM:
@@ -65,6 +68,17 @@ TxnResult TxnResultOf(size_t compares, Answer& answer) {
     result.error = std::string(status.message());
   }
   return result;
+}
+
+absl::StatusOr<CmdbLease> LeaseOf(const Answer& answer) {
+  if (answer.code < 0) {
+    const absl::Status status = ErrorOf(answer);
+    // What the port's contract calls Unavailable: it may or may not have been done.
+    const bool unclear =
+        !absl::IsNotFound(status) && !absl::IsUnimplemented(status) && !absl::IsInvalidArgument(status);
+    return unclear ? absl::UnavailableError(status.message()) : status;
+  }
+  return CmdbLease{answer.lease, static_cast<Nanos>(answer.lease_ttl)};
 }
 
 // False: it is no event.
@@ -110,7 +124,7 @@ struct TxnArguments {
     std::vector<fc_mutation> m;
     for (const Mutation& mutation : mutations) {
       const uint32_t kind = mutation.kind == Mutation::Kind::kPut ? FC_PUT : FC_DELETE;
-      m.push_back({kind, 0, ToC(mutation.key), ToC(mutation.value)});
+      m.push_back({kind, 0, ToC(mutation.key), ToC(mutation.value), mutation.lease});
     }
     return vtable.txn(user_data, op, c.data(), static_cast<uint32_t>(c.size()), m.data(),
                       static_cast<uint32_t>(m.size()), deadline);
@@ -128,6 +142,11 @@ int32_t ReadCmdbVtable(const fc_cmdb_vtable* in, fc_cmdb_vtable* out, fc_error* 
   if (out->get == nullptr || out->list == nullptr || out->txn == nullptr || out->watch == nullptr ||
       out->cancel == nullptr)
     return Fail(error, FC_E_INVALID, "fc_cmdb_vtable: get, list, txn, watch and cancel are required");
+  const int lease_functions = (out->lease_grant != nullptr ? 1 : 0) + (out->lease_keep != nullptr ? 1 : 0) +
+                              (out->lease_revoke != nullptr ? 1 : 0);
+  if (lease_functions != 0 && lease_functions != 3)
+    return Fail(error, FC_E_INVALID,
+                "fc_cmdb_vtable: lease_grant, lease_keep and lease_revoke come together or not at all");
   return FC_OK;
 }
 
@@ -209,6 +228,45 @@ Cmdb::OpId VtableCmdb::Txn(std::vector<Compare> compares, std::vector<Mutation> 
     return arguments.Call(vtable_, user_.data(), op, static_cast<uint64_t>(deadline));
   });
   return id;
+}
+
+template <typename Submit>
+Cmdb::OpId VtableCmdb::AskLease(LeaseCallback callback, Submit submit) {
+  const OpId id = next_++;
+  const auto kept = std::make_shared<LeaseCallback>(std::move(callback));
+  const fc_op op = ops_.Add(false, [this, id, kept](Answer& answer) {
+    Drop(id);
+    (*kept)(LeaseOf(answer));
+  });
+  Pending& pending = pending_[id];
+  pending.op = op;
+  pending.timer = reactor_.After(kLeaseTimeout, [this, id, kept] {
+    pending_[id].timer = 0;
+    Cancel(id);
+    (*kept)(absl::UnavailableError("the CMDB's vtable did not answer about a lease in time"));
+  });
+  ops_.Submit(op, [this, op, submit] {
+    if (vtable_.lease_grant == nullptr) return FC_E_UNSUPPORTED;
+    return submit(op);
+  });
+  return id;
+}
+
+Cmdb::OpId VtableCmdb::GrantLease(Nanos ttl, LeaseCallback callback) {
+  return AskLease(std::move(callback), [this, ttl](fc_op op) {
+    if (ttl <= 0) return FC_E_INVALID;
+    return vtable_.lease_grant(user_.data(), op, static_cast<uint64_t>(ttl));
+  });
+}
+
+Cmdb::OpId VtableCmdb::KeepLease(uint64_t lease, LeaseCallback callback) {
+  return AskLease(std::move(callback),
+                  [this, lease](fc_op op) { return vtable_.lease_keep(user_.data(), op, lease); });
+}
+
+Cmdb::OpId VtableCmdb::RevokeLease(uint64_t lease, LeaseCallback callback) {
+  return AskLease(std::move(callback),
+                  [this, lease](fc_op op) { return vtable_.lease_revoke(user_.data(), op, lease); });
 }
 
 Cmdb::OpId VtableCmdb::Watch(std::string_view prefix, uint64_t after_revision, WatchCallback callback) {

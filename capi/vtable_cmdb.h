@@ -31,12 +31,15 @@ class VtableCmdb final : public Cmdb {
   OpId Txn(std::vector<Compare> compares, std::vector<Mutation> mutations, Nanos deadline,
            TxnCallback callback) override;
   OpId Watch(std::string_view prefix, uint64_t after_revision, WatchCallback callback) override;
+  OpId GrantLease(Nanos ttl, LeaseCallback callback) override;
+  OpId KeepLease(uint64_t lease, LeaseCallback callback) override;
+  OpId RevokeLease(uint64_t lease, LeaseCallback callback) override;
   bool Cancel(OpId id) override;
 
  private:
   struct Pending {
     fc_op op = 0;                // 0: a watch that waits to begin again
-    Reactor::TimerId timer = 0;  // a transaction's deadline; that pause
+    Reactor::TimerId timer = 0;  // the deadline of a transaction or lease operation; that pause
   };
   struct WatchState {
     std::string prefix;
@@ -48,6 +51,8 @@ class VtableCmdb final : public Cmdb {
   // Forgets the operation; its callback is about to run, or never will.
   void Drop(OpId id);
   void Withdraw(Pending& pending);
+  template <typename Submit>
+  OpId AskLease(LeaseCallback callback, Submit submit);
   void BeginWatch(OpId id, const std::shared_ptr<WatchState>& state);
   void OnWatchAnswer(OpId id, const std::shared_ptr<WatchState>& state, Answer& answer);
 

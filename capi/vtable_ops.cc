@@ -14,6 +14,8 @@ Answer CopyOf(const fc_result& result) {
   answer.code = result.code;
   answer.watch_kind = result.watch_kind;
   answer.revision = result.revision;
+  answer.lease = result.lease;
+  answer.lease_ttl = result.lease_ttl_ns;
   answer.next = Copy(result.next);
   answer.message = Copy(result.message);
   answer.records.reserve(result.record_count);

@@ -28,6 +28,8 @@ struct Answer {
   std::vector<Record> records;
   std::string next;
   std::string message;
+  uint64_t lease = 0;
+  uint64_t lease_ttl = 0;
 };
 
 class VtableOps {

@@ -210,6 +210,7 @@ typedef struct fc_mutation {
   uint32_t reserved;
   fc_str key;
   fc_str value;
+  uint64_t lease; /* FC_PUT: the key goes when this lease ends; 0: none */
 } fc_mutation;
 
 #define FC_WATCH_PUT 1u
@@ -229,6 +230,8 @@ typedef struct fc_result {
   uint64_t revision;        /* list: of the store; txn: of the write; watch: of the event */
   fc_str next;              /* list: where the next page starts; empty at the end */
   fc_str message;           /* of an error; of an instance's exit */
+  uint64_t lease;           /* of an operation on a lease, with its ttl */
+  uint64_t lease_ttl_ns;
 } fc_result;
 
 /* Ends operation `op` (or delivers one event of a watch); copies what it needs. Any thread, also inside the
@@ -239,8 +242,10 @@ FC_API int32_t fc_op_complete(fc_engine* engine, fc_op op, const fc_result* resu
 /* A CMDB of one's own. Each function starts `op` and returns at once; fc_op_complete() ends it, exactly once
  * unless `cancel` is called first. A negative return ends it at once with that code. Codes for fc_result:
  * FC_OK, FC_E_CMDB (certainly not applied), FC_E_CONFLICT (of a list: the revision of the page is gone),
- * FC_E_UNKNOWN_OUTCOME. A watch that ends with an error is begun again after a second. All functions but
- * `destroy` are required. */
+ * FC_E_UNKNOWN_OUTCOME, FC_E_NOT_FOUND (txn: a put's lease has ended, and nothing was applied; lease_keep,
+ * lease_revoke: it has ended). A watch that ends with an error is begun again after a second. Without the
+ * three functions of leases, all or none, who needs leases gets FC_E_UNSUPPORTED; all others but `destroy`
+ * are required. */
 typedef struct fc_cmdb_vtable {
   uint32_t struct_size;
   uint32_t reserved;
@@ -258,6 +263,13 @@ typedef struct fc_cmdb_vtable {
   int32_t (*watch)(void* user_data, fc_op op, fc_str prefix, uint64_t after_revision);
   void (*cancel)(void* user_data, fc_op op);
   void (*destroy)(void* user_data); /* may be NULL */
+  /* A lease that ends `ttl_ns` from now; its keys are then deleted. The answer is the lease and its ttl,
+   * which may be rounded up. No answer within 5 s is taken for FC_E_CMDB, and `cancel` is called. */
+  int32_t (*lease_grant)(void* user_data, fc_op op, uint64_t ttl_ns);
+  /* It ends its ttl from now. */
+  int32_t (*lease_keep)(void* user_data, fc_op op, uint64_t lease);
+  /* It ends now. */
+  int32_t (*lease_revoke)(void* user_data, fc_op op, uint64_t lease);
 } fc_cmdb_vtable;
 
 typedef struct fc_start_request {

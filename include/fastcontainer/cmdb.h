@@ -37,6 +37,14 @@ struct Mutation {
   enum class Kind : uint8_t { kPut, kDelete } kind = Kind::kPut;
   std::string key;
   std::string value;
+  // kPut: the key is deleted when this lease ends. 0, or another lease than before: it leaves the one it had.
+  uint64_t lease = 0;
+};
+
+// What keys are put under that shall go when nobody keeps them: a heartbeat, a suspicion.
+struct CmdbLease {
+  uint64_t id = 0;
+  Nanos ttl = 0;  // from the moment at which the store granted or kept it
 };
 
 enum class TxnOutcome : uint8_t {
@@ -44,13 +52,14 @@ enum class TxnOutcome : uint8_t {
   kConflict,     // nothing applied; `current` has each compared key as it is, in the order of the compares
   kUnknown,      // it may or may not have been applied: read linearizably to learn which
   kUnavailable,  // certainly not applied
+  kLeaseEnded,   // the compares hold, but a put names a lease that has ended or never was: nothing applied
 };
 
 struct TxnResult {
   TxnOutcome outcome = TxnOutcome::kUnavailable;
   uint64_t revision = 0;
   std::vector<Record> current;
-  std::string error;  // for kUnknown and kUnavailable
+  std::string error;  // for kUnknown, kUnavailable and kLeaseEnded
 };
 
 struct ListPage {
@@ -82,6 +91,7 @@ class Cmdb {
   using ListCallback = absl::AnyInvocable<void(absl::StatusOr<ListPage>)>;
   using TxnCallback = absl::AnyInvocable<void(TxnResult)>;
   using WatchCallback = absl::AnyInvocable<void(const WatchEvent&)>;
+  using LeaseCallback = absl::AnyInvocable<void(absl::StatusOr<CmdbLease>)>;
 
   virtual ~Cmdb() = default;
 
@@ -97,7 +107,19 @@ class Cmdb {
   // Delivers every change of a key that starts with `prefix` and has a revision > `after_revision`, in order
   // of revision, until cancelled. The callback may run many times.
   virtual OpId Watch(std::string_view prefix, uint64_t after_revision, WatchCallback callback) = 0;
-  // True: the callback will never run (again). A transaction that was submitted may still be applied.
+  // Makes a lease that ends `ttl` from now unless it is kept. The store may round the ttl up, to whole
+  // seconds or to its minimum, and tells what it is. An end deletes all keys of the lease at one revision,
+  // which watches see as kDelete; it comes at the ttl or a little after, never before. A lease belongs to the
+  // store, not to this handle. Errors of all three: Unavailable (no answer, within the driver's own time
+  // limit: it may or may not have been done, and may be asked again; a lease that was granted unheard ends by
+  // itself), Unimplemented (a store without leases), InvalidArgument (a ttl that is not positive).
+  virtual OpId GrantLease(Nanos ttl, LeaseCallback callback) = 0;
+  // Its end is its ttl from now. NotFound: it has ended.
+  virtual OpId KeepLease(uint64_t lease, LeaseCallback callback) = 0;
+  // Ends it now; its keys are gone when the callback runs, with ttl 0. NotFound: it had ended.
+  virtual OpId RevokeLease(uint64_t lease, LeaseCallback callback) = 0;
+  // True: the callback will never run (again). A transaction that was submitted may still be applied, and so
+  // may what was asked about a lease.
   virtual bool Cancel(OpId id) = 0;
 };
 

@@ -33,10 +33,12 @@ class MemoryCmdb::Core : public std::enable_shared_from_this<MemoryCmdb::Core> {
         if (const auto core = weak.lock()) core->Notified();
       });
     });
+    ArmLeaseTimer();
   }
 
   void Stop() {
     store_->RemoveListener(listener_);
+    reactor_.CancelTimer(lease_timer_);
     pending_.Clear();
     watches_.Clear();
     stopped_ = true;
@@ -75,11 +77,28 @@ class MemoryCmdb::Core : public std::enable_shared_from_this<MemoryCmdb::Core> {
       return result;
     }
     const bool applied = Take(&faults_.unknown_applied);
-    if (!applied && !Take(&faults_.unknown_not_applied)) return store_->Apply(compares, mutations);
-    if (applied) store_->Apply(compares, mutations);
+    if (!applied && !Take(&faults_.unknown_not_applied)) return Current()->Apply(compares, mutations);
+    if (applied) Current()->Apply(compares, mutations);
     result.outcome = TxnOutcome::kUnknown;
     result.error = "injected: the answer was lost";
     return result;
+  }
+
+  // `change` asks the store about a lease.
+  template <typename Change>
+  absl::StatusOr<CmdbLease> ChangeLease(Change change) {
+    if (Take(&faults_.fail_leases)) return absl::UnavailableError("injected: the store cannot be reached");
+    const bool lost = Take(&faults_.lost_leases);
+    absl::StatusOr<CmdbLease> lease = change(*store_, reactor_.Now());
+    ArmLeaseTimer();
+    if (lost) return absl::UnavailableError("injected: the answer was lost");
+    return lease;
+  }
+
+  // What is due has ended, also where no timer has run yet.
+  const std::shared_ptr<MemoryStore>& Current() {
+    store_->EndLeases(reactor_.Now());
+    return store_;
   }
 
   bool ReadFails() { return Take(&faults_.fail_reads); }
@@ -126,9 +145,29 @@ class MemoryCmdb::Core : public std::enable_shared_from_this<MemoryCmdb::Core> {
 
   void Notified() {
     notified_ = false;
-    if (stopped_ || watches_.empty()) return;
+    if (stopped_) return;
+    ArmLeaseTimer();
+    if (watches_.empty()) return;
     if (faults_.delay > 0) return Later(faults_.delay, [](Core& core) { core.Pump(); });
     Pump();
+  }
+
+  // Every handle ends the leases that are due, whoever granted them: that one may be gone.
+  void ArmLeaseTimer() {
+    const Nanos next = store_->NextLeaseEnd();
+    if (next == lease_timer_end_) return;
+    reactor_.CancelTimer(lease_timer_);
+    lease_timer_ = 0;
+    lease_timer_end_ = next;
+    if (next == kForever) return;
+    lease_timer_ = reactor_.At(next, [weak = weak_from_this()] {
+      const auto core = weak.lock();
+      if (core == nullptr || core->stopped_) return;
+      core->lease_timer_ = 0;
+      core->lease_timer_end_ = kForever;
+      core->store_->EndLeases(core->reactor_.Now());
+      core->ArmLeaseTimer();
+    });
   }
 
   void Pump() {
@@ -141,6 +180,8 @@ class MemoryCmdb::Core : public std::enable_shared_from_this<MemoryCmdb::Core> {
   uint64_t listener_ = 0;
   std::atomic<bool> notified_ = false;
   bool stopped_ = false;
+  Reactor::TimerId lease_timer_ = 0;
+  Nanos lease_timer_end_ = kForever;
   OpId next_id_ = 1;
   PendingOps pending_;
   WatchSet watches_;
@@ -157,7 +198,7 @@ Cmdb::OpId MemoryCmdb::Get(std::string_view key, ReadMode, GetCallback callback)
   const OpId id = core_->NewOp(std::move(callback));
   core_->Submit(id, [core = core_.get(), key = std::string(key)]() -> absl::StatusOr<Record> {
     if (core->ReadFails()) return absl::UnavailableError("injected: the store cannot be reached");
-    return core->store_->Get(key);
+    return core->Current()->Get(key);
   });
   return id;
 }
@@ -170,7 +211,7 @@ Cmdb::OpId MemoryCmdb::List(std::string_view prefix, std::string_view after, uin
                  limit]() -> absl::StatusOr<ListPage> {
                   if (core->ReadFails())
                     return absl::UnavailableError("injected: the store cannot be reached");
-                  return core->store_->List(prefix, after, at_revision, limit);
+                  return core->Current()->List(prefix, after, at_revision, limit);
                 });
   return id;
 }
@@ -197,6 +238,31 @@ Cmdb::OpId MemoryCmdb::Txn(std::vector<Compare> compares, std::vector<Mutation> 
 
 Cmdb::OpId MemoryCmdb::Watch(std::string_view prefix, uint64_t after_revision, WatchCallback callback) {
   return core_->Watch(prefix, after_revision, std::move(callback));
+}
+
+Cmdb::OpId MemoryCmdb::GrantLease(Nanos ttl, LeaseCallback callback) {
+  const OpId id = core_->NewOp(std::move(callback));
+  core_->Submit(id, [core = core_.get(), ttl] {
+    return core->ChangeLease([ttl](MemoryStore& store, Nanos now) { return store.GrantLease(ttl, now); });
+  });
+  return id;
+}
+
+Cmdb::OpId MemoryCmdb::KeepLease(uint64_t lease, LeaseCallback callback) {
+  const OpId id = core_->NewOp(std::move(callback));
+  core_->Submit(id, [core = core_.get(), lease] {
+    return core->ChangeLease([lease](MemoryStore& store, Nanos now) { return store.KeepLease(lease, now); });
+  });
+  return id;
+}
+
+Cmdb::OpId MemoryCmdb::RevokeLease(uint64_t lease, LeaseCallback callback) {
+  const OpId id = core_->NewOp(std::move(callback));
+  core_->Submit(id, [core = core_.get(), lease] {
+    return core->ChangeLease(
+        [lease](MemoryStore& store, Nanos now) { return store.RevokeLease(lease, now); });
+  });
+  return id;
 }
 
 bool MemoryCmdb::Cancel(OpId id) { return core_->Cancel(id); }

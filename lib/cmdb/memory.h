@@ -9,11 +9,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "fastcontainer/clock.h"
 #include "fastcontainer/cmdb.h"
 #include "lib/cmdb/watch_set.h"
 
@@ -37,13 +39,23 @@ class MemoryStore {
   ChangeBatch ChangesAfter(uint64_t after, size_t limit) const;
   uint64_t revision() const;
 
+  // Leases end by the time that is passed in: each of these first ends what is due. KeepLease and
+  // RevokeLease: NotFound.
+  absl::StatusOr<CmdbLease> GrantLease(Nanos ttl, Nanos now);
+  absl::StatusOr<CmdbLease> KeepLease(uint64_t lease, Nanos now);
+  absl::StatusOr<CmdbLease> RevokeLease(uint64_t lease, Nanos now);
+  void EndLeases(Nanos now);
+  // When the first lease ends; kForever if there is none.
+  Nanos NextLeaseEnd() const;
+
   // Unconditional writes, for tests and for filling a store. Both return the store's revision.
   uint64_t Put(std::string_view key, std::string_view value);
   uint64_t Delete(std::string_view key);
   // Forgets all history: lists of older revisions and watches that are behind it must begin anew.
   void Compact();
 
-  // `changed` runs after each change, with the store locked, on the thread that changed it.
+  // `changed` runs after each change and each granted lease, with the store locked, on the thread that
+  // changed it.
   uint64_t AddListener(absl::AnyInvocable<void()> changed);
   void RemoveListener(uint64_t id);
 
@@ -54,6 +66,11 @@ class MemoryStore {
     std::string value;
   };
   using Versions = std::vector<Version>;  // ascending
+  struct Lease {
+    Nanos ttl;
+    Nanos end;
+    std::set<std::string, std::less<>> keys;
+  };
   struct Change {
     uint64_t revision;
     std::string key;
@@ -61,6 +78,12 @@ class MemoryStore {
 
   Record Latest(std::string_view key) const;
   void Write(const Mutation& mutation, uint64_t revision);
+  // With what follows from a change: the history is cut, the listeners are told. `before`: the log's size.
+  void Publish(size_t before);
+  bool LeasesLive(const std::vector<Mutation>& mutations, std::string* error) const;
+  void Attach(const std::string& key, uint64_t lease);
+  void DeleteAll(const std::set<std::string, std::less<>>& keys);
+  void EndDueLeases(Nanos now);
   void ForgetOldest();
 
   const size_t history_;
@@ -69,6 +92,9 @@ class MemoryStore {
   uint64_t compacted_ = 0;
   std::map<std::string, Versions, std::less<>> keys_;
   std::deque<Change> log_;
+  uint64_t next_lease_ = 1;
+  std::map<uint64_t, Lease> leases_;
+  std::map<std::string, uint64_t, std::less<>> lease_of_;  // of the keys that have one
   uint64_t next_listener_ = 1;
   std::map<uint64_t, absl::AnyInvocable<void()>> listeners_;
 };
@@ -83,6 +109,8 @@ class MemoryCmdb final : public Cmdb {
     int fail_txns = 0;            // kUnavailable, not applied
     int unknown_applied = 0;      // kUnknown, and applied
     int unknown_not_applied = 0;  // kUnknown, and not applied
+    int fail_leases = 0;          // GrantLease, KeepLease, RevokeLease: Unavailable, not done
+    int lost_leases = 0;          // Unavailable, and done
     Nanos delay = 0;              // of every operation, half there and half back, and of watch events
   };
 
@@ -97,6 +125,9 @@ class MemoryCmdb final : public Cmdb {
   OpId Txn(std::vector<Compare> compares, std::vector<Mutation> mutations, Nanos deadline,
            TxnCallback callback) override;
   OpId Watch(std::string_view prefix, uint64_t after_revision, WatchCallback callback) override;
+  OpId GrantLease(Nanos ttl, LeaseCallback callback) override;
+  OpId KeepLease(uint64_t lease, LeaseCallback callback) override;
+  OpId RevokeLease(uint64_t lease, LeaseCallback callback) override;
   bool Cancel(OpId id) override;
 
   Faults& faults();

@@ -101,6 +101,7 @@ TxnResult MemoryStore::Apply(const std::vector<Compare>& compares, const std::ve
     return result;
   }
   const std::lock_guard<std::mutex> lock(mutex_);
+  result.revision = revision_;
   bool holds = true;
   for (const Compare& compare : compares) {
     result.current.push_back(Latest(compare.key));
@@ -108,24 +109,31 @@ TxnResult MemoryStore::Apply(const std::vector<Compare>& compares, const std::ve
   }
   if (!holds) {
     result.outcome = TxnOutcome::kConflict;
-    result.revision = revision_;
+    return result;
+  }
+  result.current.clear();
+  if (!LeasesLive(mutations, &result.error)) {
+    result.outcome = TxnOutcome::kLeaseEnded;
     return result;
   }
   result.outcome = TxnOutcome::kOk;
-  result.current.clear();
   const size_t before = log_.size();
   for (const Mutation& mutation : mutations) {
     const bool absent = Latest(mutation.key).revision == 0;
     if (mutation.kind == Mutation::Kind::kDelete && absent) continue;
     Write(mutation, revision_ + 1);
+    Attach(mutation.key, mutation.kind == Mutation::Kind::kPut ? mutation.lease : 0);
   }
-  if (log_.size() > before) ++revision_;
+  Publish(before);
   result.revision = revision_;
-  const bool changed = log_.size() > before;
-  while (log_.size() > history_) ForgetOldest();
-  if (changed)
-    for (auto& [id, listener] : listeners_) listener();
   return result;
+}
+
+void MemoryStore::Publish(size_t before) {
+  if (log_.size() == before) return;
+  ++revision_;
+  while (log_.size() > history_) ForgetOldest();
+  for (auto& [id, listener] : listeners_) listener();
 }
 
 ChangeBatch MemoryStore::ChangesAfter(uint64_t after, size_t limit) const {

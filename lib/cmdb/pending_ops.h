@@ -27,6 +27,9 @@ class PendingOps {
   void Complete(Cmdb::OpId id, absl::StatusOr<ListPage> result) {
     Run<Cmdb::ListCallback>(id, std::move(result));
   }
+  void Complete(Cmdb::OpId id, absl::StatusOr<CmdbLease> result) {
+    Run<Cmdb::LeaseCallback>(id, std::move(result));
+  }
   void Complete(Cmdb::OpId id, TxnResult result) { Run<Cmdb::TxnCallback>(id, std::move(result)); }
 
  private:
@@ -39,7 +42,9 @@ class PendingOps {
     callback(std::move(result));
   }
 
-  std::map<Cmdb::OpId, std::variant<Cmdb::GetCallback, Cmdb::ListCallback, Cmdb::TxnCallback>> ops_;
+  std::map<Cmdb::OpId,
+           std::variant<Cmdb::GetCallback, Cmdb::ListCallback, Cmdb::TxnCallback, Cmdb::LeaseCallback>>
+      ops_;
 };
 
 }  // namespace fastcontainer

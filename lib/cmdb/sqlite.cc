@@ -93,6 +93,15 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
     return id;
   }
 
+  OpId RefuseLease(LeaseCallback callback) {
+    const OpId id = next_id_++;
+    pending_.Add(id, std::move(callback));
+    Later([id](Core& core) {
+      core.pending_.Complete(id, absl::StatusOr<CmdbLease>(absl::UnimplementedError("sqlite: no leases")));
+    });
+    return id;
+  }
+
   OpId AddWatch(std::string_view prefix, uint64_t after, WatchCallback callback) {
     const OpId id = next_id_++;
     watches_.Add(id, prefix, after, std::move(callback));
@@ -270,6 +279,16 @@ Cmdb::OpId SqliteCmdb::Txn(std::vector<Compare> compares, std::vector<Mutation> 
 
 Cmdb::OpId SqliteCmdb::Watch(std::string_view prefix, uint64_t after_revision, WatchCallback callback) {
   return core_->AddWatch(prefix, after_revision, std::move(callback));
+}
+
+Cmdb::OpId SqliteCmdb::GrantLease(Nanos, LeaseCallback callback) {
+  return core_->RefuseLease(std::move(callback));
+}
+Cmdb::OpId SqliteCmdb::KeepLease(uint64_t, LeaseCallback callback) {
+  return core_->RefuseLease(std::move(callback));
+}
+Cmdb::OpId SqliteCmdb::RevokeLease(uint64_t, LeaseCallback callback) {
+  return core_->RefuseLease(std::move(callback));
 }
 
 bool SqliteCmdb::Cancel(OpId id) { return core_->Cancel(id); }

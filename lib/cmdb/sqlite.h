@@ -31,6 +31,9 @@ class SqliteCmdb final : public Cmdb {
   OpId Txn(std::vector<Compare> compares, std::vector<Mutation> mutations, Nanos deadline,
            TxnCallback callback) override;
   OpId Watch(std::string_view prefix, uint64_t after_revision, WatchCallback callback) override;
+  OpId GrantLease(Nanos ttl, LeaseCallback callback) override;
+  OpId KeepLease(uint64_t lease, LeaseCallback callback) override;
+  OpId RevokeLease(uint64_t lease, LeaseCallback callback) override;
   bool Cancel(OpId id) override;
 
  private:

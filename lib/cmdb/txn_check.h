@@ -3,6 +3,7 @@
 #define FASTCONTAINER_LIB_CMDB_TXN_CHECK_H_
 
 #include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,23 @@ inline absl::Status CheckTxn(const std::vector<Compare>& compares, const std::ve
       return absl::InvalidArgumentError(absl::StrCat("a transaction changes ", mutation.key, " twice"));
   }
   return absl::OkStatus();
+}
+
+// Of a transaction that ends with kLeaseEnded because of this put.
+inline std::string LeaseEndedText(const Mutation& put) {
+  return absl::StrCat("nothing was applied: the lease ", put.lease, " of ", put.key, " has ended");
+}
+
+inline constexpr Nanos kMaxLeaseTtl = 365 * 24 * 3'600 * kSecond;
+
+inline absl::Status CheckLeaseTtl(Nanos ttl) {
+  if (ttl > 0 && ttl <= kMaxLeaseTtl) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the ttl of a lease is ", ttl, " ns; accepted is more than 0 and at most a year"));
+}
+
+inline absl::Status LeaseNotFound(uint64_t lease) {
+  return absl::NotFoundError(absl::StrCat("the lease ", lease, " has ended"));
 }
 
 }  // namespace fastcontainer

@@ -269,6 +269,7 @@ void Router::Core::OnSwapped(Container& c, TxnResult result) {
     case TxnOutcome::kUnknown:
       ++stats_.swaps_unknown;
       return Reconcile(c);
+    case TxnOutcome::kLeaseEnded:  // no placement has a lease
     case TxnOutcome::kUnavailable:
       ++stats_.swaps_unavailable;
       Log(LogLevel::kWarning, absl::StrCat("cannot place ", c.id, ": ", result.error));

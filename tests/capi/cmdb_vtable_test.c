@@ -78,7 +78,8 @@ static void silent_cancel(void* user_data, fc_op op) {
   if (*(fc_op*)user_data == op) *(fc_op*)user_data = 0;
 }
 static const fc_cmdb_vtable kSilent = {
-    sizeof(fc_cmdb_vtable), 0, silent_get, silent_list, silent_txn, silent_watch, silent_cancel, NULL};
+    sizeof(fc_cmdb_vtable), 0,    silent_get, silent_list, silent_txn, silent_watch,
+    silent_cancel,          NULL, NULL,       NULL,        NULL};
 
 static void silent_cmdb_is_cancelled_and_its_late_answer_dropped(void) {
   fc_engine* engine = NULL;

@@ -253,8 +253,17 @@ static void map_destroy(void* user_data) {
   CHECK_INT(0, map->watch_count);
 }
 
-const fc_cmdb_vtable kMapCmdb = {sizeof(fc_cmdb_vtable), 0,          map_get,    map_list, map_txn,
-                                 map_watch_prefix,       map_cancel, map_destroy};
+const fc_cmdb_vtable kMapCmdb = {sizeof(fc_cmdb_vtable),
+                                 0,
+                                 map_get,
+                                 map_list,
+                                 map_txn,
+                                 map_watch_prefix,
+                                 map_cancel,
+                                 map_destroy,
+                                 NULL,
+                                 NULL,
+                                 NULL};
 
 map_cmdb* make_map(fc_engine** engine, int own_thread) {
   map_cmdb* const map = calloc(1, sizeof(*map));

@@ -50,6 +50,15 @@ class MutantCmdb final : public Cmdb {
   OpId Watch(std::string_view prefix, uint64_t after_revision, WatchCallback callback) override {
     return cmdb_.Watch(prefix, after_revision, std::move(callback));
   }
+  OpId GrantLease(Nanos ttl, LeaseCallback callback) override {
+    return cmdb_.GrantLease(ttl, std::move(callback));
+  }
+  OpId KeepLease(uint64_t lease, LeaseCallback callback) override {
+    return cmdb_.KeepLease(lease, std::move(callback));
+  }
+  OpId RevokeLease(uint64_t lease, LeaseCallback callback) override {
+    return cmdb_.RevokeLease(lease, std::move(callback));
+  }
   bool Cancel(OpId id) override { return cmdb_.Cancel(id); }
 
  private:

@@ -296,6 +296,9 @@ TEST_F(MirrorTest, AStorePutBackFromABackupIsBelievedAfterThreeListings) {
       watch_ = std::make_shared<WatchCallback>(std::move(c));
       return to_->Watch(p, after, [w = watch_](const WatchEvent& e) { (*w)(e); });
     }
+    OpId GrantLease(Nanos t, LeaseCallback c) override { return to_->GrantLease(t, std::move(c)); }
+    OpId KeepLease(uint64_t l, LeaseCallback c) override { return to_->KeepLease(l, std::move(c)); }
+    OpId RevokeLease(uint64_t l, LeaseCallback c) override { return to_->RevokeLease(l, std::move(c)); }
     bool Cancel(OpId id) override { return to_->Cancel(id); }
     void TellResync() {
       WatchEvent event;
