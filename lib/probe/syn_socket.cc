@@ -195,7 +195,8 @@ int SynSocket::Send(const Outgoing& packet) {
   if (index == OpenPackets::kNone) return ENOMEM;
   packets_.at(index).port = port;
   error = Transmit(packet, index);
-  if (error == EINVAL) {  // the address that it left with until now may have gone
+  // Of the address that it left with until now, if that has gone; kernels differ.
+  if (error == EINVAL || error == ENETUNREACH) {
     for (Source& source : sources_) source.until = 0;
     error = Transmit(packet, index);
   }
