@@ -2,6 +2,7 @@
 // with the whole C API; needs libc only.
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct fc_prober {
 
 namespace {
 
+using fastcontainer::BatchCompletion;
 using fastcontainer::ProbeCompletion;
 using fastcontainer::ProbeMechanism;
 using fastcontainer::ProbeOptions;
@@ -45,14 +47,53 @@ void Run(const ProbeCompletion& completion, const ProbeResult& result) {
   reinterpret_cast<fc_probe_cb>(completion.function)(completion.user_data, &out);
 }
 
+void RunBatch(const BatchCompletion& completion, size_t index, const ProbeResult& result) {
+  const fc_probe_result out = fastcontainer::ToC(result);
+  reinterpret_cast<fc_batch_cb>(completion.function)(completion.user_data, index, &out);
+}
+
+int32_t Create(fc_prober** out, const fc_prober_options& options, sa_family_t family, fc_error* error) {
+  void* const memory = malloc(sizeof(fc_prober));
+  if (memory == nullptr) return Fail(error, FC_E_NOMEM, "no memory for a prober");
+  auto* const prober = new (memory) fc_prober;
+  prober->mechanism = static_cast<ProbeMechanism>(options.mechanism);
+  const int failed = prober->core.Open(prober->mechanism, static_cast<int>(options.receive_buffer), family);
+  if (failed != 0) {
+    const int32_t code = FailOpen(error, failed, prober->core.problem());
+    fc_prober_destroy(prober);
+    return code;
+  }
+  *out = prober;
+  return FC_OK;
+}
+
 // FC_OK: `target` and `out` are filled.
-int32_t ReadQuestion(const fc_prober* prober, const sockaddr* host, uint32_t host_length,
+int32_t ReadQuestion(ProbeMechanism mechanism, const sockaddr* host, uint32_t host_length,
                      const fc_probe_options* options, SocketAddress* target, ProbeOptions* out) {
   const int32_t code = fastcontainer::ReadProbeOptions(options, out);
   if (code != FC_OK) return code;
   if (host == nullptr || !fastcontainer::CopyAddress(host, host_length, target)) return FC_E_INVALID;
   if (out->mechanism == ProbeMechanism::kEcho) return FC_E_UNSUPPORTED;
-  return fastcontainer::Fits(*target, *out, prober->mechanism) ? FC_OK : FC_E_INVALID;
+  return fastcontainer::Fits(*target, *out, mechanism) ? FC_OK : FC_E_INVALID;
+}
+
+// Until the verdict is there. False: no memory.
+bool WaitForOne(fastcontainer::ProberCore* core, const SocketAddress& target, const ProbeOptions& options,
+                ProbeResult* result) {
+  ProbeCompletion completion;
+  completion.user_data = result;
+  completion.run = [](const ProbeCompletion& self, const ProbeResult& verdict) {
+    *static_cast<ProbeResult*>(self.user_data) = verdict;
+  };
+  if (core->Submit(&target.any, sizeof(target), options, completion) == 0) return false;
+  while (core->Process() == 0) {
+    const int64_t left = core->NextDeadline() - fastcontainer::ProberCore::SystemClock(CLOCK_MONOTONIC);
+    if (left <= 0) continue;
+    const timespec timeout = {left / fastcontainer::kSecond, left % fastcontainer::kSecond};
+    pollfd readable = {core->fd(), POLLIN, 0};
+    ppoll(&readable, 1, &timeout, nullptr);
+  }
+  return true;
 }
 
 }  // namespace
@@ -86,18 +127,7 @@ int32_t fc_prober_create(fc_prober** out, const fc_prober_options* options, fc_e
     return Fail(error, FC_E_UNSUPPORTED, "fc_prober_options.mechanism: FC_PROBE_ECHO is fc_probe()'s");
   if (known.receive_buffer > INT32_MAX || known.reserved != 0)
     return Fail(error, FC_E_INVALID, "fc_prober_options.receive_buffer or .reserved: too large");
-  void* const memory = malloc(sizeof(fc_prober));
-  if (memory == nullptr) return Fail(error, FC_E_NOMEM, "no memory for a prober");
-  auto* const prober = new (memory) fc_prober;
-  prober->mechanism = static_cast<ProbeMechanism>(known.mechanism);
-  const int failed = prober->core.Open(prober->mechanism, static_cast<int>(known.receive_buffer));
-  if (failed != 0) {
-    const int32_t code = FailOpen(error, failed, prober->core.problem());
-    fc_prober_destroy(prober);
-    return code;
-  }
-  *out = prober;
-  return FC_OK;
+  return Create(out, known, AF_INET, error);
 }
 
 int fc_prober_fd(const fc_prober* prober) { return prober->core.fd(); }
@@ -121,7 +151,7 @@ int32_t fc_prober_probe(fc_prober* prober, const struct sockaddr* host, uint32_t
   if (prober == nullptr || callback == nullptr) return FC_E_INVALID;
   ProbeOptions known;
   SocketAddress target;
-  const int32_t code = ReadQuestion(prober, host, host_length, options, &target, &known);
+  const int32_t code = ReadQuestion(prober->mechanism, host, host_length, options, &target, &known);
   if (code != FC_OK) return code;
   ProbeCompletion completion;
   completion.run = &Run;
@@ -136,6 +166,33 @@ int32_t fc_prober_probe(fc_prober* prober, const struct sockaddr* host, uint32_t
 int32_t fc_prober_cancel(fc_prober* prober, uint64_t probe) {
   if (prober == nullptr) return FC_E_INVALID;
   return prober->core.Cancel(probe) ? FC_OK : FC_E_NOT_FOUND;
+}
+
+int32_t fc_prober_batch(fc_prober* prober, const struct sockaddr_storage* hosts, size_t count,
+                        const fc_probe_options* options, uint32_t packets_per_second, fc_batch_cb callback,
+                        void* user_data, uint64_t* batch) {
+  if (batch != nullptr) *batch = 0;
+  if (prober == nullptr || hosts == nullptr || callback == nullptr || count == 0 || count > INT32_MAX)
+    return FC_E_INVALID;
+  auto* const targets = static_cast<SocketAddress*>(malloc(count * sizeof(SocketAddress)));
+  if (targets == nullptr) return FC_E_NOMEM;
+  ProbeOptions known;
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t code = ReadQuestion(prober->mechanism, reinterpret_cast<const sockaddr*>(&hosts[i]),
+                                      sizeof(hosts[i]), options, &targets[i], &known);
+    if (code == FC_OK) continue;
+    free(targets);
+    return code;
+  }
+  BatchCompletion completion;
+  completion.run = &RunBatch;
+  completion.user_data = user_data;
+  completion.function = reinterpret_cast<void (*)()>(callback);
+  const uint64_t id =
+      prober->core.SubmitBatch(targets, static_cast<uint32_t>(count), known, packets_per_second, completion);
+  if (id == 0) return FC_E_NOMEM;
+  if (batch != nullptr) *batch = id;
+  return FC_PENDING;
 }
 
 int32_t fc_prober_note_alive(fc_prober* prober, const struct sockaddr* host, uint32_t host_length,
@@ -168,11 +225,29 @@ int32_t fc_prober_get_stats(const fc_prober* prober, fc_prober_stats* stats) {
   out.clock_steps = in.clock_steps;
   out.link_changes = in.link_changes;
   out.shared = in.shared;
-  const uint32_t size = stats->struct_size;
-  out.struct_size = size;
-  memcpy(stats, &out, size < sizeof(out) ? size : sizeof(out));
-  if (size > sizeof(out))
-    memset(reinterpret_cast<unsigned char*>(stats) + sizeof(out), 0, size - sizeof(out));
+  fastcontainer::WriteStruct(out, stats);
+  return FC_OK;
+}
+
+int32_t fc_probe_once(const struct sockaddr* host, uint32_t host_length, const fc_probe_options* options,
+                      fc_probe_result* result, fc_error* error) {
+  if (result == nullptr || result->struct_size < sizeof(uint32_t))
+    return Fail(error, FC_E_INVALID, "fc_probe_result.struct_size: not set");
+  ProbeOptions known;
+  SocketAddress target;
+  int32_t code = ReadQuestion(ProbeMechanism::kNone, host, host_length, options, &target, &known);
+  if (code != FC_OK) return Fail(error, code, "host or fc_probe_options: invalid, or they do not fit");
+  fc_prober_options of_prober;
+  fc_prober_options_init(&of_prober);
+  of_prober.mechanism = static_cast<uint32_t>(known.mechanism);
+  fc_prober* prober = nullptr;
+  code = Create(&prober, of_prober, target.family, error);
+  if (code != FC_OK) return code;
+  ProbeResult verdict;
+  const bool done = WaitForOne(&prober->core, target, known, &verdict);
+  fc_prober_destroy(prober);
+  if (!done) return Fail(error, FC_E_NOMEM, "no memory for a probe");
+  fastcontainer::WriteStruct(fastcontainer::ToC(verdict), result);
   return FC_OK;
 }
 

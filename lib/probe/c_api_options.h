@@ -39,6 +39,15 @@ bool CopyStruct(const T* in, T* out) {
   return true;
 }
 
+// Fills the caller's struct as far as it goes, and zeroes what this library does not know.
+template <typename T>
+void WriteStruct(const T& in, T* out) {
+  const uint32_t size = out->struct_size;
+  memcpy(out, &in, size < sizeof(T) ? size : sizeof(T));
+  if (size > sizeof(T)) memset(reinterpret_cast<unsigned char*>(out) + sizeof(T), 0, size - sizeof(T));
+  out->struct_size = size;
+}
+
 inline bool ToNanosChecked(uint64_t in, Nanos* out) {
   *out = in > static_cast<uint64_t>(INT64_MAX) ? 0 : static_cast<Nanos>(in);
   return in <= static_cast<uint64_t>(INT64_MAX);

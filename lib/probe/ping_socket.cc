@@ -161,14 +161,19 @@ void PingSocket::Explain(ProbeMechanism mechanism, int error) {
   }
 }
 
+// What the socket has to be changed for. 0 or an errno.
+int PingSocket::ShapeFor(const PacketOptions& options) {
+  if (options.dont_fragment == dont_fragment_) return 0;
+  const int error = SetDontFragment(fd_, family_, options.dont_fragment);
+  if (error == 0) dont_fragment_ = options.dont_fragment;
+  return error;
+}
+
 int PingSocket::Send(const Outgoing& out) {
+  const int error = ShapeFor(*out.options);
+  if (error != 0) return error;
   uint8_t packet[kEchoLength];
   EncodeEchoRequest(family_, id_, out.sequence, out.tag, packet);
-  if (out.options->dont_fragment != dont_fragment_) {
-    const int error = SetDontFragment(fd_, family_, out.options->dont_fragment);
-    if (error != 0) return error;
-    dont_fragment_ = out.options->dont_fragment;
-  }
   if (out.options->size > sizeof(PacketTag) || !NeedsNoControl(*out.options)) return SendShaped(out, packet);
   const ssize_t sent =
       sendto(fd_, packet, kEchoLength, MSG_DONTWAIT | MSG_NOSIGNAL, &out.target->any, SocketLength(family_));
@@ -189,29 +194,95 @@ int PingSocket::SendShaped(const Outgoing& out, const uint8_t (&packet)[kEchoLen
   return sendmsg(fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : errno;
 }
 
-int PingSocket::Receive(Answer* out) {
-  Message message;
-  const ssize_t got = ReceiveMessage(fd_, 0, &message);
-  if (got < 0) return errno;
-  const uint8_t* data = message.data;
-  size_t length = static_cast<size_t>(got);
+uint32_t PingSocket::SendMany(const Outgoing* out, uint32_t count, int* error) {
+  const PacketOptions& options = *out->options;
+  *error = ShapeFor(options);
+  if (*error != 0) return 0;
+  const size_t pad = options.size > sizeof(PacketTag) ? options.size - sizeof(PacketTag) : 0;
+  uint8_t packets[kMany][kEchoLength];
+  iovec parts[kMany][2];
+  mmsghdr messages[kMany];
+  PacketControl control;
+  for (uint32_t i = 0; i < count; ++i) {
+    EncodeEchoRequest(family_, id_, out[i].sequence, out[i].tag, packets[i]);
+    parts[i][0] = {packets[i], kEchoLength};
+    parts[i][1] = {padding, pad};
+    msghdr& message = messages[i].msg_hdr;
+    message = {};
+    message.msg_name = const_cast<SocketAddress*>(out[i].target);
+    message.msg_namelen = SocketLength(family_);
+    message.msg_iov = parts[i];
+    message.msg_iovlen = pad == 0 ? 1 : 2;
+    if (!NeedsNoControl(options)) SetControl(options, family_, &control, &message);
+  }
+  const int sent = sendmmsg(fd_, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent >= 0) return static_cast<uint32_t>(sent);
+  *error = errno;
+  return 0;
+}
+
+bool PingSocket::Decode(const uint8_t* data, size_t length, Answer* out) const {
   if (has_ip_header_) {
     const size_t header = Ipv4HeaderLength(data, length);
-    if (header == 0) return ENOMSG;
+    if (header == 0) return false;
     data += header;
     length -= header;
   }
   Echo echo;
   if (!DecodeEcho(data, length, &echo) || echo.type != (family_ == AF_INET6 ? kEchoReply6 : kEchoReply4) ||
       echo.id != id_ || !echo.has_tag)
-    return ENOMSG;
-  out->from = message.name;
+    return false;
   out->tag = echo.tag;
   out->sequence = echo.sequence;
   out->verdict = Verdict::kUp;
   out->rtt = 0;
+  return true;
+}
+
+int PingSocket::Receive(Answer* out) {
+  Message message;
+  const ssize_t got = ReceiveMessage(fd_, 0, &message);
+  if (got < 0) return errno;
+  if (!Decode(message.data, static_cast<size_t>(got), out)) return ENOMSG;
+  out->from = message.name;
   out->stamp = StampOf(&message.header);
   return 0;
+}
+
+uint32_t PingSocket::ReceiveMany(Answer* out, int* error) {
+  struct Room {
+    alignas(8) uint8_t data[96];  // an IP header with options, and an echo with its tag
+    alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(timespec))];
+  };
+  Room rooms[kMany];
+  iovec vectors[kMany];
+  mmsghdr messages[kMany];
+  for (uint32_t i = 0; i < kMany; ++i) {
+    vectors[i] = {rooms[i].data, sizeof(rooms[i].data)};
+    msghdr& message = messages[i].msg_hdr;
+    message = {};
+    message.msg_name = &out[i].from;
+    message.msg_namelen = sizeof(out[i].from);
+    message.msg_iov = &vectors[i];
+    message.msg_iovlen = 1;
+    message.msg_control = rooms[i].control;
+    message.msg_controllen = sizeof(rooms[i].control);
+  }
+  const int got = recvmmsg(fd_, messages, kMany, MSG_DONTWAIT, nullptr);
+  if (got <= 0) {
+    *error = got < 0 ? errno : EAGAIN;
+    return 0;
+  }
+  for (int i = 0; i < got; ++i) {
+    const size_t length =
+        messages[i].msg_len < sizeof(rooms[i].data) ? messages[i].msg_len : sizeof(rooms[i].data);
+    if (Decode(rooms[i].data, length, &out[i])) {
+      out[i].stamp = StampOf(&messages[i].msg_hdr);
+    } else {
+      out[i].from.family = AF_UNSPEC;
+    }
+  }
+  return static_cast<uint32_t>(got);
 }
 
 int PingSocket::ReceiveFailure(Failure* out) {

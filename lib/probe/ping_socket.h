@@ -33,6 +33,14 @@ class PingSocket {
   int ReceiveFailure(Failure* out);
   void Forget(const PacketTag&) {}
 
+  static constexpr uint32_t kMany = 64;
+  // At most kMany packets with the same options, in one system call. How many have left; 0: *error is what
+  // Send() would have returned for the first.
+  uint32_t SendMany(const Outgoing* out, uint32_t count, int* error);
+  // Room for kMany. How many were read; 0: *error is what Receive() would have returned. Those that are
+  // nobody's answer are `from` AF_UNSPEC.
+  uint32_t ReceiveMany(Answer* out, int* error);
+
   // Of an IPv4 echo request with this tag, as Failure::checksum has it.
   uint16_t ChecksumOf(uint16_t sequence, const PacketTag& tag) const;
 
@@ -41,6 +49,8 @@ class PingSocket {
   bool SetFilters();
   bool SetOptions(int receive_buffer);
   void Explain(ProbeMechanism mechanism, int error);
+  int ShapeFor(const PacketOptions& options);
+  bool Decode(const uint8_t* data, size_t length, Answer* out) const;
   int SendShaped(const Outgoing& out, const uint8_t (&packet)[kEchoLength]);
 
   int fd_ = -1;

@@ -38,6 +38,8 @@ class ProbeSockets {
   static ProbeMechanism MechanismOf(uint32_t socket) { return kKinds[socket].mechanism; }
   // Bit by bit, those that are open.
   uint32_t open() const { return open_; }
+  // How many answers the receive buffer holds.
+  uint32_t room(uint32_t socket) const { return states_[socket].room; }
   // Packets that the kernel dropped because a receive buffer was full.
   uint64_t lost() const;
 
@@ -46,6 +48,10 @@ class ProbeSockets {
   int Receive(uint32_t socket, Answer* out);
   int ReceiveFailure(uint32_t socket, Failure* out);
   void Forget(uint32_t socket, const PacketTag& tag);
+  // As PingSocket has them, where it does.
+  bool HasMany(uint32_t socket) const { return socket < kPings; }
+  uint32_t SendMany(uint32_t socket, const Outgoing* out, uint32_t count, int* error);
+  uint32_t ReceiveMany(uint32_t socket, Answer* out, int* error);
   // Whether an untagged failure is of the packet with this tag.
   bool IsQuoted(uint32_t socket, const Failure& failure, const PacketTag& tag);
 
@@ -66,12 +72,14 @@ class ProbeSockets {
   struct State {
     bool open = false;
     int error = 0;  // that will not go away
+    uint32_t room = 0;
   };
 
   template <typename Function>
   auto With(uint32_t socket, Function function);
   int UseOne(ProbeMechanism mechanism, sa_family_t family, uint32_t* socket);
   int OpenOne(uint32_t socket);
+  static uint32_t RoomOf(int fd);
 
   int epoll_fd_ = -1;
   ProbeMechanism default_ = ProbeMechanism::kNone;

@@ -16,9 +16,6 @@ constexpr uint32_t kMaxCapacity = 1u << 22;
 // Keeps sums of a point and a duration far from overflow.
 constexpr Nanos kLongest = Nanos{3600} * 24 * 365 * kSecond;
 constexpr uint16_t kLargestPayload = 65'000;
-// Loopback answers inside sendto(); a loop that submits thousands of probes before it reads would overflow
-// the receive buffer, whose default holds about 280 packets.
-constexpr uint32_t kUnreadLimit = 64;
 
 Nanos Clamp(Nanos value, Nanos low, Nanos high) { return value < low ? low : value > high ? high : value; }
 
@@ -37,15 +34,18 @@ Nanos ProberCore::SystemClock(clockid_t id) {
   return static_cast<Nanos>(ts.tv_sec) * kSecond + ts.tv_nsec;
 }
 
-ProberCore::~ProberCore() { free(slots_); }
+ProberCore::~ProberCore() {
+  while (batches_ != nullptr) FreeBatch(batches_);
+  free(slots_);
+}
 
-int ProberCore::Open(ProbeMechanism mechanism, int receive_buffer) {
+int ProberCore::Open(ProbeMechanism mechanism, int receive_buffer, sa_family_t family) {
   const int error = sockets_.Open(mechanism, receive_buffer);
   if (error != 0) return error;
   // Without it carrier changes go unseen, as in a machine that has none.
   if (links_.Open() == 0) sockets_.Watch(links_.fd());
   uint32_t socket;
-  return sockets_.Use(ProbeMechanism::kNone, AF_INET, &socket);
+  return sockets_.Use(ProbeMechanism::kNone, family, &socket);
 }
 
 ProbeMechanism ProberCore::MechanismFor(sa_family_t family) {
@@ -97,13 +97,15 @@ uint64_t ProberCore::Submit(const sockaddr* target, socklen_t length, const Prob
   const uint32_t index = TakeSlot();
   if (index == kNone) return 0;
   slots_[index].completion = completion;
+  slots_[index].batch = nullptr;
   SocketAddress address;
   CopyAddress(target, length, &address);
-  Begin(index, address, options);
+  if (Start(index, address, options)) SendAlone(index);
   return (static_cast<uint64_t>(slots_[index].generation) << 32) | index;
 }
 
-void ProberCore::Begin(uint32_t index, const SocketAddress& target, const ProbeOptions& options) {
+// True: it is up to its first packet.
+bool ProberCore::Start(uint32_t index, const SocketAddress& target, const ProbeOptions& options) {
   Slot& slot = slots_[index];
   slot.state = State::kWaiting;
   ++waiting_;
@@ -117,13 +119,11 @@ void ProberCore::Begin(uint32_t index, const SocketAddress& target, const ProbeO
   slot.start = clock_(CLOCK_MONOTONIC);
   SetTimes(&slot, options, options.deadline);
   const int error = Prepare(&slot, options);
-  if (error != 0) return Decide(index, Verdict::kLocalFault, error);
-  if ((options.freshness > 0 || options.deadline_max > 0) && AskHost(index, options)) return;
-  Use& use = use_[slot.socket];
-  if (use.unread >= kUnreadLimit) ReceiveFrom(slot.socket);
-  ++use.waiting;
-  SendPacket(index);
-  if (slot.state == State::kWaiting) Schedule(index);
+  if (error != 0) {
+    Decide(index, Verdict::kLocalFault, error);
+    return false;
+  }
+  return (options.freshness <= 0 && options.deadline_max <= 0) || !AskHost(index, options);
 }
 
 // Finds the socket, and what is wrong with the question. 0 or an errno.
@@ -226,22 +226,31 @@ void* ProberCore::UserData(uint64_t id) const {
 
 bool ProberCore::Cancel(uint64_t id) {
   const uint32_t index = Find(id);
-  if (index == kNone) return false;
-  const Slot& slot = slots_[index];
+  if (index == kNone || slots_[index].batch != nullptr) return CancelBatch(id);
+  CancelSlot(index);
+  return true;
+}
+
+void ProberCore::CancelSlot(uint32_t index) {
+  Slot& slot = slots_[index];
   if (slot.state == State::kDone) {
     Unlink(index);
   } else {
     if (slot.joinable || slot.state == State::kJoined) return CancelShared(index);
-    Leave(&slots_[index]);
+    Leave(&slot);
     --waiting_;
   }
   FreeSlot(index);
-  return true;
 }
 
 Nanos ProberCore::NextDeadline() const {
   if (first_done_ != kNone) return slots_[first_done_].start;
-  return deadlines_.empty() ? INT64_MAX : deadlines_.earliest();
+  Nanos at = deadlines_.empty() ? INT64_MAX : deadlines_.earliest();
+  for (const Batch* batch = batches_; batch != nullptr; batch = batch->next_batch) {
+    const Nanos wake = WakeOf(*batch);
+    if (wake < at) at = wake;
+  }
+  return at;
 }
 
 int ProberCore::Deliver() {
@@ -249,11 +258,19 @@ int ProberCore::Deliver() {
   int delivered = 0;
   for (uint32_t left = done_; left > 0 && first_done_ != kNone; --left) {
     const uint32_t index = first_done_;
-    const ProbeCompletion completion = slots_[index].completion;
     const ProbeResult result = slots_[index].result;
+    Batch* const batch = slots_[index].batch;
     Unlink(index);
     FreeSlot(index);
-    completion.run(completion, result);
+    if (batch == nullptr) {
+      const ProbeCompletion completion = slots_[index].completion;
+      completion.run(completion, result);
+    } else {
+      const BatchCompletion completion = batch->completion;
+      const size_t place = slots_[index].batch_index;
+      CountDown(batch);
+      completion.run(completion, place, result);
+    }
     ++delivered;
   }
   return delivered;
@@ -265,6 +282,7 @@ int ProberCore::Process() {
   Receive();
   if (!deadlines_.empty() && deadlines_.earliest() <= now) DrainLinks();
   while (!deadlines_.empty() && deadlines_.earliest() <= now) Wake(deadlines_.first(), now);
+  if (batches_ != nullptr) RunBatches();
   return Deliver();
 }
 

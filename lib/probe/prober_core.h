@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "fastcontainer/probe.h"
+#include "lib/probe/batch.h"
 #include "lib/probe/deadline_heap.h"
 #include "lib/probe/known_hosts.h"
 #include "lib/probe/link_watch.h"
@@ -55,11 +56,12 @@ class ProberCore {
   ProberCore(const ProberCore&) = delete;
   ProberCore& operator=(const ProberCore&) = delete;
 
-  // Opens the IPv4 socket of `mechanism`, which serves probes that name none; kNone: a ping socket, else a
-  // raw one. Others are opened when they are first used. 0 or an errno; EPERM and EACCES: not permitted, and
-  // problem() says what would allow it. The prober is usable nevertheless: probes by a mechanism that is not
-  // permitted are answered with kLocalFault (EPERM), others go on.
-  int Open(ProbeMechanism mechanism = ProbeMechanism::kNone, int receive_buffer = 0);
+  // Opens the socket of `mechanism` and `family`, which serves probes that name none; kNone: a ping socket,
+  // else a raw one. Others are opened when they are first used. 0 or an errno; EPERM and EACCES: not
+  // permitted, and problem() says what would allow it. The prober is usable nevertheless: probes by a
+  // mechanism that is not permitted are answered with kLocalFault (EPERM), others go on.
+  int Open(ProbeMechanism mechanism = ProbeMechanism::kNone, int receive_buffer = 0,
+           sa_family_t family = AF_INET);
   const char* problem() const { return sockets_.problem(); }
   // What serves probes that name none; kNone: nothing is permitted. Opens it.
   ProbeMechanism MechanismFor(sa_family_t family);
@@ -75,7 +77,11 @@ class ProberCore {
   // Sends the first packet. Returns the probe's id; 0: no memory. Whatever else is wrong becomes a verdict.
   uint64_t Submit(const sockaddr* target, socklen_t length, const ProbeOptions& options,
                   const ProbeCompletion& completion);
-  // True: its callback will never run. False: no such probe, or it has run.
+  // The same question to `count` hosts (not 0); as fc_prober_batch(). `hosts` is of malloc() and is taken
+  // over, whatever the outcome. Returns the batch's id; 0: no memory.
+  uint64_t SubmitBatch(SocketAddress* hosts, uint32_t count, const ProbeOptions& options,
+                       uint32_t packets_per_second, const BatchCompletion& completion);
+  // Of a probe or of a batch. True: its callback will never run (again). False: no such thing, or it has run.
   bool Cancel(uint64_t id);
 
   // The completion's user_data, while Cancel() would return true; else null.
@@ -93,6 +99,9 @@ class ProberCore {
   static constexpr uint32_t kNone = UINT32_MAX;
   // A loop that was late a second ago may be late again.
   static constexpr Nanos kStallHalfLife = kSecond;
+  // Loopback answers inside sendto(); a loop that submits thousands of probes before it reads would overflow
+  // the receive buffer, whose default holds about 280 packets.
+  static constexpr uint32_t kUnreadLimit = 64;
 
   enum class State : uint8_t { kFree, kWaiting, kJoined, kDone };
 
@@ -122,6 +131,8 @@ class ProberCore {
     PacketOptions options;
     ProbeResult result;
     ProbeCompletion completion;
+    Batch* batch;  // null: none
+    uint32_t batch_index;
   };
 
   // What is known of one socket.
@@ -145,17 +156,20 @@ class ProberCore {
   bool Grow();
   uint32_t TakeSlot();
   void FreeSlot(uint32_t index);
-  void Begin(uint32_t index, const SocketAddress& target, const ProbeOptions& options);
+  bool Start(uint32_t index, const SocketAddress& target, const ProbeOptions& options);
   int Prepare(Slot* slot, const ProbeOptions& options);
   void SetTimes(Slot* slot, const ProbeOptions& options, Nanos length);
   void Queue(uint32_t index);
   void Decide(uint32_t index, Verdict verdict, int error);
   void Leave(Slot* slot);
   void Unlink(uint32_t index);
+  void CancelSlot(uint32_t index);
   int Deliver();
 
   // prober_send.cc
   bool NextCookie(uint64_t* out);
+  static bool IsPressure(int error);
+  void SendAlone(uint32_t index);
   void SendPacket(uint32_t index);
   int TrySend(Slot* slot, Departure* packet);
   void Schedule(uint32_t index);
@@ -165,9 +179,10 @@ class ProberCore {
   void Receive();
   bool ReceiveFrom(uint32_t socket);
   void ReceiveFailures(uint32_t socket);
-  void OnAnswer(uint32_t socket, const Answer& answer);
+  int ReceiveManyFrom(uint32_t socket);
+  void OnAnswer(uint32_t socket, const Answer& answer, const Reading& now);
   void OnFailure(uint32_t socket, const Failure& failure);
-  void Accept(uint32_t index, uint32_t packet, Verdict verdict, Nanos stamp, Nanos rtt);
+  void Accept(uint32_t index, uint32_t packet, Verdict verdict, Nanos stamp, Nanos rtt, const Reading& now);
   uint32_t FindTagged(uint32_t socket, const PacketTag& tag, uint16_t sequence) const;
   uint32_t FindUntagged(uint32_t socket, const Failure& failure);
   Reading ReadClocks() const;
@@ -180,11 +195,23 @@ class ProberCore {
   bool Join(uint32_t index, uint32_t other);
   void Share(uint32_t index);
   void EndAbandoned(uint32_t index);
-  bool CancelShared(uint32_t index);
+  void CancelShared(uint32_t index);
   void Learn(const Slot& slot, Nanos rtt, Nanos at);
   void Remember(uint32_t index, uint32_t answered);
-  void LearnLate(const Answer& answer);
+  void LearnLate(const Answer& answer, const Reading& now);
   void DrainLinks();
+
+  // prober_batch.cc
+  void FreeBatch(Batch* batch);
+  bool CancelBatch(uint64_t id);
+  void CountDown(Batch* batch);
+  uint32_t RoomFor(uint32_t socket, uint32_t packets_each) const;
+  Nanos WakeOf(const Batch& batch) const;
+  void RunBatches();
+  void Fill(Batch* batch, uint32_t wanted);
+  uint32_t RunBatch(Batch* batch);
+  uint32_t SendFirst(uint32_t socket, const uint32_t* indices, uint32_t count, bool* pressure);
+  void HasLeft(uint32_t index, const Reading& before, Nanos after, uint32_t place, uint32_t count);
 
   const Clock clock_;
   ProbeSockets sockets_;
@@ -197,6 +224,8 @@ class ProberCore {
   uint32_t done_ = 0;
   uint32_t first_done_ = kNone;
   uint32_t last_done_ = kNone;
+  Batch* batches_ = nullptr;
+  uint32_t last_batch_ = 0;
   uint16_t next_sequence_ = 0;
   uint32_t cookies_left_ = 0;
   uint64_t cookies_[64] = {};

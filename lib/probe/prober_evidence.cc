@@ -118,7 +118,7 @@ void ProberCore::EndAbandoned(uint32_t index) {
   FreeSlot(index);
 }
 
-bool ProberCore::CancelShared(uint32_t index) {
+void ProberCore::CancelShared(uint32_t index) {
   Slot& slot = slots_[index];
   --waiting_;
   if (slot.state == State::kWaiting) {
@@ -126,16 +126,17 @@ bool ProberCore::CancelShared(uint32_t index) {
       EndAbandoned(index);
     } else {
       slot.abandoned = true;
+      slot.batch = nullptr;
       if (++slot.generation == 0) slot.generation = 1;  // its id is no longer known
+      if (slot.tries == 0) SendAlone(index);            // it was waiting for its batch's turn
     }
-    return true;
+    return;
   }
   const uint32_t whom = slot.joined;
   (slot.previous == kNone ? slots_[whom].joined : slots_[slot.previous].next) = slot.next;
   if (slot.next != kNone) slots_[slot.next].previous = slot.previous;
   FreeSlot(index);
   if (slots_[whom].abandoned && slots_[whom].joined == kNone) EndAbandoned(whom);
-  return true;
 }
 
 void ProberCore::Learn(const Slot& slot, Nanos rtt, Nanos at) {
@@ -161,13 +162,13 @@ void ProberCore::Remember(uint32_t index, uint32_t answered) {
   }
 }
 
-void ProberCore::LearnLate(const Answer& answer) {
+void ProberCore::LearnLate(const Answer& answer, const Reading& now) {
   KnownHost* const host = hosts_.Find(answer.from);
   if (host == nullptr) return;
   for (KnownHost::Unanswered& open : host->unanswered) {
     if (open.cookie == 0 || open.cookie != answer.tag.cookie || open.packet.sequence != answer.sequence)
       continue;
-    const Arrival arrival = ArrivalOf(open.packet, answer.stamp, answer.rtt, ReadClocks());
+    const Arrival arrival = ArrivalOf(open.packet, answer.stamp, answer.rtt, now);
     open.cookie = 0;
     if (!arrival.known) return;
     host->rtt.Add(arrival.at - open.packet.before, arrival.at);

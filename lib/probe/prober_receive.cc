@@ -15,6 +15,8 @@ constexpr Nanos kClockStep = kMillisecond;
 constexpr Nanos kInterrupted = 100 * kMicrosecond;
 // More than any receive buffer holds: who floods us cannot keep us reading for ever.
 constexpr int kReadsAtOnce = 16384;
+// Where more than these are expected they are read by recvmmsg(). For one, that costs more than recvmsg().
+constexpr uint32_t kManyFrom = 8;
 
 // Whether the message says that packets do not get there. Redirects, source quench and parameter problems do
 // not; "too big" does where the packet must not be fragmented.
@@ -65,6 +67,13 @@ bool ProberCore::ReceiveFrom(uint32_t socket) {
   bool failures = false;
   bool found = false;
   for (int reads = 0; reads < kReadsAtOnce; ++reads) {
+    if (use.unread >= kManyFrom && sockets_.HasMany(socket)) {
+      const int error = ReceiveManyFrom(socket);
+      found |= error != EAGAIN;
+      failures |= error != 0;
+      if (error == EAGAIN || (use.waiting == 0 && use.unread == 0)) break;
+      continue;
+    }
     Answer answer;
     const int error = sockets_.Receive(socket, &answer);
     if (error == EAGAIN) {
@@ -80,7 +89,7 @@ bool ProberCore::ReceiveFrom(uint32_t socket) {
     }
     if (use.unread > 0) --use.unread;
     if (error == 0) {
-      OnAnswer(socket, answer);
+      OnAnswer(socket, answer, ReadClocks());
     } else {
       ++stats_.foreign;
     }
@@ -89,6 +98,28 @@ bool ProberCore::ReceiveFrom(uint32_t socket) {
   }
   if (failures) ReceiveFailures(socket);
   return found;
+}
+
+// One system call for as many as are there, up to an error that an earlier packet left. 0, or as Receive().
+int ProberCore::ReceiveManyFrom(uint32_t socket) {
+  Use& use = use_[socket];
+  Answer answers[PingSocket::kMany];
+  int error = 0;
+  const uint32_t got = sockets_.ReceiveMany(socket, answers, &error);
+  if (got == 0) {
+    if (error == EAGAIN) use.unread = 0;
+    return error;
+  }
+  const Reading now = ReadClocks();
+  for (uint32_t i = 0; i < got; ++i) {
+    if (answers[i].from.family == AF_UNSPEC) {
+      ++stats_.foreign;
+    } else {
+      OnAnswer(socket, answers[i], now);
+    }
+  }
+  use.unread = use.unread > got ? use.unread - got : 0;
+  return 0;
 }
 
 void ProberCore::ReceiveFailures(uint32_t socket) {
@@ -129,15 +160,15 @@ uint32_t ProberCore::FindUntagged(uint32_t socket, const Failure& failure) {
   return kNone;
 }
 
-void ProberCore::OnAnswer(uint32_t socket, const Answer& answer) {
+void ProberCore::OnAnswer(uint32_t socket, const Answer& answer, const Reading& now) {
   const uint32_t index = FindTagged(socket, answer.tag, answer.sequence);
   if (index == kNone || !SameHost(slots_[index].target, answer.from)) {
     ++stats_.foreign;
-    LearnLate(answer);
+    LearnLate(answer, now);
     return;
   }
   ++stats_.received;
-  Accept(index, answer.tag.packet, answer.verdict, answer.stamp, answer.rtt);
+  Accept(index, answer.tag.packet, answer.verdict, answer.stamp, answer.rtt, now);
 }
 
 void ProberCore::OnFailure(uint32_t socket, const Failure& failure) {
@@ -154,7 +185,7 @@ void ProberCore::OnFailure(uint32_t socket, const Failure& failure) {
   slot.result.icmp_type = failure.icmp_type;
   slot.result.icmp_code = failure.icmp_code;
   if (failure.verdict == Verdict::kUpPortClosed) {
-    Accept(index, failure.tagged ? failure.tag.packet : 0, failure.verdict, failure.stamp, 0);
+    Accept(index, failure.tagged ? failure.tag.packet : 0, failure.verdict, failure.stamp, 0, ReadClocks());
   } else {
     Decide(index, Verdict::kDownUnreachable, failure.error);
   }
@@ -180,10 +211,10 @@ ProberCore::Arrival ProberCore::ArrivalOf(const Departure& packet, Nanos stamp, 
 }
 
 // The host lives: the packet has been answered, in time or not.
-void ProberCore::Accept(uint32_t index, uint32_t number, Verdict verdict, Nanos stamp, Nanos rtt) {
+void ProberCore::Accept(uint32_t index, uint32_t number, Verdict verdict, Nanos stamp, Nanos rtt,
+                        const Reading& now) {
   Slot& slot = slots_[index];
   const Departure& packet = slot.packet[number];
-  const Reading now = ReadClocks();
   const Arrival arrival = ArrivalOf(packet, stamp, rtt, now);
   if (slot.remembered && arrival.known) Learn(slot, arrival.at - packet.before, arrival.at);
   // Too late. The verdict is left to the deadline, which has passed as well. What has no time was there when

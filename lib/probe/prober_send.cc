@@ -7,17 +7,17 @@
 namespace fastcontainer {
 namespace {
 
-// Pressure passes: the packet did not leave, the next one may.
-bool IsPressure(int error) { return error == ENOBUFS || error == ENOMEM || error == EAGAIN; }
-
 // Whether the send may have returned what an earlier packet left on the socket: the errors that the kernel
 // makes of ICMP messages. EPERM (own firewall), EINVAL and EACCES (blackhole and prohibit routes) are not
 // among them.
 bool MayBeOfEarlierPacket(int error) {
-  return error != 0 && !IsPressure(error) && error != EPERM && error != EINVAL && error != EACCES;
+  return error != 0 && error != EPERM && error != EINVAL && error != EACCES;
 }
 
 }  // namespace
+
+// Pressure passes: the packet did not leave, the next one may.
+bool ProberCore::IsPressure(int error) { return error == ENOBUFS || error == ENOMEM || error == EAGAIN; }
 
 // Cookies come from the kernel, many at a time: a generator of ours would let one probed host foresee what
 // another is asked, and answer in its name.
@@ -45,11 +45,20 @@ int ProberCore::TrySend(Slot* slot, Departure* packet) {
     packet->offset = clock_(CLOCK_REALTIME) - packet->before;
     error = sockets_.Send(slot->socket, out);
     packet->after = clock_(CLOCK_MONOTONIC);
-    if (!MayBeOfEarlierPacket(error)) break;
+    if (IsPressure(error) || !MayBeOfEarlierPacket(error)) break;
     ReceiveFailures(slot->socket);
     if (slot->state != State::kWaiting) break;  // the earlier packet was this probe's own
   }
   return error;
+}
+
+// The first packet of one probe.
+void ProberCore::SendAlone(uint32_t index) {
+  const uint32_t socket = slots_[index].socket;
+  if (use_[socket].unread >= kUnreadLimit) ReceiveFrom(socket);
+  ++use_[socket].waiting;
+  SendPacket(index);
+  if (slots_[index].state == State::kWaiting) Schedule(index);
 }
 
 void ProberCore::SendPacket(uint32_t index) {
@@ -94,6 +103,7 @@ void ProberCore::Wake(uint32_t index, Nanos now) {
     return Decide(index, fault == 0 ? Verdict::kDownTimeout : Verdict::kLocalFault, fault);
   }
   while (slot.next_hedge < slot.hedges && slot.start + slot.hedge[slot.next_hedge] <= now) ++slot.next_hedge;
+  if (slot.batch != nullptr) slot.batch->pace.Take(1, now);
   SendPacket(index);
   if (slot.state == State::kWaiting) Schedule(index);
 }
