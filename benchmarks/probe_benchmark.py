@@ -43,6 +43,18 @@ def overshoot():
     yield Row("probe", "overshoot_wrong", found["wrong"], "verdicts")
 
 
+def mass():
+    found = scenario("mass")
+    if "fping.per_second" in found:
+        yield Row("probe", "batch_rate", found["batch.per_second"], "probes/s", found["fping.per_second"], "fping")
+        yield Row("probe", "batch_cpu", found["batch.cpu_ns"], "ns", found["fping.cpu_ns"], "fping")
+        yield Row("probe", "fping_lost", found["fping.lost"], "answers")
+    else:
+        yield from skipped(("batch_rate", "batch_cpu"), "fping is not installed, or fails")
+    yield Row("probe", "batch_floor", found["batch.cpu_ns"], "ns", found["bare.cpu_ns"], "bare sendmmsg + recvmmsg")
+    yield Row("probe", "batch_lost", found["batch.lost"], "answers")
+
+
 def hogs():
     found = scenario("hogs")
     if found["user_clock"] < ENOUGH_FALSE_ALARMS:
@@ -82,6 +94,7 @@ def floods():
 
 SCENARIOS = (
     (overshoot, ("overshoot_p99", "overshoot_wrong")),
+    (mass, ("batch_rate", "batch_cpu", "batch_lost")),
     (hogs, ("hogs", "busy_loop")),
     (delays, ("one_hedge", "two_hedges")),
     (callers, ("callers_packets", "callers_wrong")),

@@ -15,7 +15,8 @@ namespace {
 
 using Scenario = void (*)(const Arguments&, Report*);
 const std::map<std::string, Scenario> kScenarios = {
-    {"overshoot", Overshoot}, {"hogs", Hogs},     {"delays", Delays}, {"callers", Callers},     {"floods", Floods}, {"target", Target}};
+    {"overshoot", Overshoot}, {"hogs", Hogs},     {"delays", Delays}, {"mass", Mass},
+    {"callers", Callers},     {"floods", Floods}, {"target", Target}};
 
 }  // namespace
 

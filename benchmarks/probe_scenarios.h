@@ -9,6 +9,8 @@
 void Overshoot(const Arguments& arguments, Report* report);
 // False alarms while other processes compute, and after a loop that was away.
 void Hogs(const Arguments& arguments, Report* report);
+// 10,000 hosts, by fping and by fc_prober_batch().
+void Mass(const Arguments& arguments, Report* report);
 // False alarms where delays have a heavy tail: one packet, hedged, adaptive.
 void Delays(const Arguments& arguments, Report* report);
 // 1,000 callers who ask for the same host at once.
