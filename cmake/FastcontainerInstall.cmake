@@ -5,6 +5,12 @@ include(CMakePackageConfigHelpers)
 set(config_directory "${CMAKE_INSTALL_LIBDIR}/cmake/fastcontainer")
 set_target_properties(fastcontainer_capi fastcontainer_probe PROPERTIES INSTALL_RPATH "")
 
+get_property(cmdb_plugins GLOBAL PROPERTY FASTCONTAINER_CMDB_PLUGINS)
+if(cmdb_plugins)
+  set_target_properties(${cmdb_plugins} PROPERTIES INSTALL_RPATH "")
+  install(TARGETS ${cmdb_plugins} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/fastcontainer" COMPONENT libraries)
+endif()
+
 # Two export sets: who wants the C ABI needs no Abseil to find it.
 install(TARGETS fastcontainer_capi fastcontainer_probe EXPORT fastcontainerTargets
   LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT libraries)

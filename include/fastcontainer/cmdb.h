@@ -1,5 +1,5 @@
 // The port to the configuration management database, the only shared truth. Drivers: lib/cmdb/memory.cc,
-// lib/cmdb/sqlite.cc, and the user's own through the C vtable.
+// lib/cmdb/sqlite.cc, shared objects (fastcontainer/cmdb_plugin.h), and the user's own through the C vtable.
 #ifndef FASTCONTAINER_CMDB_H_
 #define FASTCONTAINER_CMDB_H_
 
@@ -123,9 +123,11 @@ class Cmdb {
   virtual bool Cancel(OpId id) = 0;
 };
 
-// Opens `memory:` (this process only; the same name, as in `memory:test`, is the same store) or
-// `sqlite:/absolute/path`. Errors: InvalidArgument (the scheme or path, and what is accepted), Unavailable or
-// DataLoss (cannot be opened, is corrupt; the file is never changed then).
+// Opens `memory:` (this process only; the same name, as in `memory:test`, is the same store),
+// `sqlite:/absolute/path`, or what a driver in a shared object of its own opens
+// (fastcontainer/cmdb_plugin.h): `etcd://HOST:PORT[,HOST:PORT]`, `postgresql://...`. Errors: InvalidArgument
+// (the scheme or path, what is accepted, and where a driver was looked for), Unavailable or DataLoss (cannot
+// be opened, is corrupt; the file is never changed then; the driver cannot be loaded).
 absl::StatusOr<std::unique_ptr<Cmdb>> OpenCmdb(std::string_view url, Reactor& reactor);
 
 }  // namespace fastcontainer

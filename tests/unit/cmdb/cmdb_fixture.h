@@ -84,6 +84,8 @@ inline TxnResult TxnNow(EpollReactor& reactor, Cmdb& cmdb, std::vector<Compare> 
 // The events of a watch, as "+key=value@revision", "-key@revision", "resync", "disconnected", "connected".
 class EventLog {
  public:
+  // Revisions are told less `base`.
+  explicit EventLog(uint64_t base = 0) : base_(base) {}
   Cmdb::WatchCallback Callback() {
     return [this](const WatchEvent& event) { Add(event); };
   }
@@ -93,7 +95,7 @@ class EventLog {
 
  private:
   void Add(const WatchEvent& event) {
-    const std::string at = "@" + std::to_string(event.record.revision);
+    const std::string at = "@" + std::to_string(event.record.revision - base_);
     switch (event.kind) {
       case WatchEvent::Kind::kPut:
         lines_.push_back("+" + event.record.key + "=" + event.record.value + at);
@@ -102,7 +104,7 @@ class EventLog {
         lines_.push_back("-" + event.record.key + at);
         break;
       case WatchEvent::Kind::kProgress:
-        progress_ = event.revision;
+        progress_ = event.revision - base_;
         break;
       case WatchEvent::Kind::kResync:
         lines_.push_back("resync");
@@ -116,6 +118,7 @@ class EventLog {
     }
   }
 
+  const uint64_t base_;
   std::vector<std::string> lines_;
   uint64_t progress_ = 0;
 };
