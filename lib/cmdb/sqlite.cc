@@ -28,7 +28,11 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
         reactor_(reactor),
         reader_(std::move(reader)),
         worker_(std::make_unique<SqliteWorker>(std::move(writer))),
-        file_(path_, reactor, [this] { Later([](Core& core) { core.Pump(); }); }) {}
+        file_(path_, reactor, [this] { Later([](Core& core) { core.Touched(); }); }) {}
+
+  void Start() {
+    Later([](Core& core) { core.CheckLeases(); });
+  }
 
   // Joins the worker; the core itself may live on for the callback that is destroying it.
   void Stop() {
@@ -37,6 +41,7 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
     for (const auto& [id, job] : jobs_) reactor_.CancelTimer(job.timer);
     jobs_.clear();
     reactor_.CancelTimer(poll_timer_);
+    reactor_.CancelTimer(lease_timer_);
     pending_.Clear();
     watches_.Clear();
   }
@@ -93,11 +98,29 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
     return id;
   }
 
-  OpId RefuseLease(LeaseCallback callback) {
+  // `change` asks the worker's connection about a lease.
+  template <typename Change>
+  OpId SubmitLease(LeaseCallback callback, Change change) {
     const OpId id = next_id_++;
     pending_.Add(id, std::move(callback));
-    Later([id](Core& core) {
-      core.pending_.Complete(id, absl::StatusOr<CmdbLease>(absl::UnimplementedError("sqlite: no leases")));
+    if (replaced_) {
+      Later([id](Core& core) { core.pending_.Complete(id, absl::StatusOr<CmdbLease>(Replaced())); });
+      return id;
+    }
+    auto job = [this, weak = weak_from_this(), id, change](SqliteDatabase& database) {
+      absl::StatusOr<CmdbLease> lease = change(database, SqliteDatabase::BootTime::Now());
+      if (lease.ok()) FileWatch::Touch(path_);
+      const absl::StatusCode code = lease.status().code();
+      if (code == absl::StatusCode::kAborted || code == absl::StatusCode::kDataLoss)
+        lease = absl::UnavailableError(lease.status().message());
+      Post(weak, [id, lease = std::move(lease)](Core& core) mutable {
+        core.CheckLeases();
+        core.EndJob(id, std::move(lease));
+      });
+    };
+    AddJob(id, reactor_.Now() + kDefaultTxnDeadline, std::move(job), [](Core& core, OpId late) {
+      core.pending_.Complete(
+          late, absl::StatusOr<CmdbLease>(absl::UnavailableError("sqlite: no answer about a lease in time")));
     });
     return id;
   }
@@ -123,7 +146,7 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
     SqliteWorker::JobId job = 0;
     Reactor::TimerId timer = 0;
   };
-  using ExpireRead = void (*)(Core& core, OpId id);
+  using Expired = void (*)(Core& core, OpId id);
 
   static absl::Status Replaced() {
     return absl::UnavailableError("sqlite: the file was moved, removed or replaced; open it anew");
@@ -144,10 +167,10 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
     });
   }
 
-  void AddJob(OpId id, Nanos deadline, SqliteWorker::Job work, ExpireRead expire_read) {
+  void AddJob(OpId id, Nanos deadline, SqliteWorker::Job work, Expired expired) {
     Running& job = jobs_[id];
-    job.timer = reactor_.At(deadline, [weak = weak_from_this(), id, expire_read] {
-      if (const auto core = weak.lock(); core != nullptr && !core->stopped_) core->Expire(id, expire_read);
+    job.timer = reactor_.At(deadline, [weak = weak_from_this(), id, expired] {
+      if (const auto core = weak.lock(); core != nullptr && !core->stopped_) core->Expire(id, expired);
     });
     job.job = worker_->Submit(std::move(work));
   }
@@ -164,7 +187,7 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
     if (!stopped_) Pump();
   }
 
-  void Expire(OpId id, ExpireRead expire_read) {
+  void Expire(OpId id, Expired expired) {
     const auto job = jobs_.find(id);
     if (job == jobs_.end()) return;
     const SqliteWorker::Withdrawn withdrawn = worker_->Withdraw(job->second.job);
@@ -174,13 +197,49 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
       return;
     }
     jobs_.erase(job);
-    if (expire_read != nullptr) return expire_read(*this, id);
+    if (expired != nullptr) return expired(*this, id);
     TxnResult result;
     const bool began = withdrawn == SqliteWorker::Withdrawn::kRuns;
     result.outcome = began ? TxnOutcome::kUnknown : TxnOutcome::kUnavailable;
     result.error = began ? "sqlite: the deadline passed during the transaction"
                          : "sqlite: the deadline passed before the transaction began";
     pending_.Complete(id, std::move(result));
+  }
+
+  void Touched() {
+    const std::shared_ptr<Core> self = shared_from_this();
+    CheckLeases();
+    Pump();
+  }
+
+  // Ends the leases that are due, or sets the timer for the first that will be: each process does, since the
+  // one that keeps a lease may be gone.
+  void CheckLeases() {
+    if (stopped_ || replaced_ || sweeping_) return;
+    reactor_.CancelTimer(lease_timer_);
+    lease_timer_ = 0;
+    const absl::StatusOr<Nanos> next = reader_->NextLeaseEnd(SqliteDatabase::BootTime::Now());
+    if (absl::IsAborted(next.status())) return CheckLeasesIn(kLockedPause);
+    if (!next.ok() || *next == kForever) return;
+    if (*next > 0) return CheckLeasesIn(*next);
+    sweeping_ = true;
+    worker_->Submit([this, weak = weak_from_this()](SqliteDatabase& database) {
+      const bool ended = database.EndLeases(SqliteDatabase::BootTime::Now()).ok();
+      if (ended) FileWatch::Touch(path_);
+      Post(weak, [ended](Core& core) { core.EndSweep(ended); });
+    });
+  }
+
+  void CheckLeasesIn(Nanos delay) {
+    lease_timer_ = reactor_.After(delay, [weak = weak_from_this()] {
+      if (const auto core = weak.lock()) core->CheckLeases();
+    });
+  }
+
+  void EndSweep(bool ended) {
+    sweeping_ = false;
+    if (!ended) return CheckLeasesIn(kPollInterval);
+    Touched();
   }
 
   void Pump() {
@@ -217,6 +276,7 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
       replaced_ = true;
       return watches_.Disconnect();
     }
+    CheckLeases();  // timers stand still while the machine sleeps, and leases do not
     const absl::StatusOr<uint64_t> version = reader_->DataVersion();
     if (!version.ok() || (*version == data_version_ && watches_.connected())) return;
     data_version_ = *version;
@@ -239,6 +299,8 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
   std::map<OpId, Running> jobs_;
   WatchSet watches_;
   Reactor::TimerId poll_timer_ = 0;
+  Reactor::TimerId lease_timer_ = 0;
+  bool sweeping_ = false;
   uint64_t data_version_ = 0;
 };
 
@@ -252,8 +314,9 @@ absl::StatusOr<std::unique_ptr<Cmdb>> SqliteCmdb::Open(const std::string& path, 
       SqliteDatabase::Open(path, SqliteDatabase::Role::kReader);
   if (absl::IsAborted(reader.status())) return absl::UnavailableError(reader.status().message());
   if (!reader.ok()) return reader.status();
-  return std::unique_ptr<Cmdb>(
-      new SqliteCmdb(std::make_shared<Core>(path, reactor, *std::move(reader), *std::move(writer))));
+  auto core = std::make_shared<Core>(path, reactor, *std::move(reader), *std::move(writer));
+  core->Start();
+  return std::unique_ptr<Cmdb>(new SqliteCmdb(std::move(core)));
 }
 
 SqliteCmdb::~SqliteCmdb() { core_->Stop(); }
@@ -281,14 +344,22 @@ Cmdb::OpId SqliteCmdb::Watch(std::string_view prefix, uint64_t after_revision, W
   return core_->AddWatch(prefix, after_revision, std::move(callback));
 }
 
-Cmdb::OpId SqliteCmdb::GrantLease(Nanos, LeaseCallback callback) {
-  return core_->RefuseLease(std::move(callback));
+Cmdb::OpId SqliteCmdb::GrantLease(Nanos ttl, LeaseCallback callback) {
+  return core_->SubmitLease(std::move(callback), [ttl](SqliteDatabase& database, const auto& now) {
+    return database.GrantLease(ttl, now);
+  });
 }
-Cmdb::OpId SqliteCmdb::KeepLease(uint64_t, LeaseCallback callback) {
-  return core_->RefuseLease(std::move(callback));
+
+Cmdb::OpId SqliteCmdb::KeepLease(uint64_t lease, LeaseCallback callback) {
+  return core_->SubmitLease(std::move(callback), [lease](SqliteDatabase& database, const auto& now) {
+    return database.KeepLease(lease, now);
+  });
 }
-Cmdb::OpId SqliteCmdb::RevokeLease(uint64_t, LeaseCallback callback) {
-  return core_->RefuseLease(std::move(callback));
+
+Cmdb::OpId SqliteCmdb::RevokeLease(uint64_t lease, LeaseCallback callback) {
+  return core_->SubmitLease(std::move(callback), [lease](SqliteDatabase& database, const auto& now) {
+    return database.RevokeLease(lease, now);
+  });
 }
 
 bool SqliteCmdb::Cancel(OpId id) { return core_->Cancel(id); }

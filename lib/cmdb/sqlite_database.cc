@@ -49,7 +49,7 @@ constexpr const char* kChanges =
     "(SELECT r.value FROM records r WHERE r.key=c.key), '') END, c.revision, c.deleted "
     "FROM changes c WHERE c.revision>?1 AND c.revision<=?2 ORDER BY c.revision, c.key";
 constexpr const char* kLog = "INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5)";
-constexpr const char* kPut = "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3)";
+constexpr const char* kPut = "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4)";
 constexpr const char* kDelete = "DELETE FROM records WHERE key=?1";
 constexpr const char* kSetRevision = "UPDATE meta SET number=?1 WHERE name='revision'";
 constexpr const char* kSetCompacted = "UPDATE meta SET number=?1 WHERE name='compacted'";
@@ -192,7 +192,7 @@ absl::Status SqliteDatabase::Write(const Mutation& mutation, uint64_t revision, 
   if (!log.Run()) return Error(log.code());
   Query write(*this, deletes ? kDelete : kPut);
   write.Text(1, mutation.key);
-  if (!deletes) write.Text(2, mutation.value).Number(3, revision);
+  if (!deletes) write.Text(2, mutation.value).Number(3, revision).Number(4, mutation.lease);
   return write.Run() ? absl::OkStatus() : Error(write.code());
 }
 
@@ -228,6 +228,12 @@ absl::StatusOr<TxnOutcome> SqliteDatabase::WriteAll(const std::vector<Compare>& 
   if (!holds) {
     result->current = std::move(current);
     return TxnOutcome::kConflict;
+  }
+  absl::StatusOr<std::string> ended = EndedLeaseOf(mutations);
+  if (!ended.ok()) return ended.status();
+  if (!ended->empty()) {
+    result->error = *std::move(ended);
+    return TxnOutcome::kLeaseEnded;
   }
   bool changed = false;
   for (const Mutation& mutation : mutations) {
@@ -271,10 +277,10 @@ TxnResult SqliteDatabase::Apply(const std::vector<Compare>& compares,
   if (!outcome.ok()) {
     result = TxnResult();
     result.error = std::string(outcome.status().message());
-  } else if (*outcome == TxnOutcome::kConflict) {
-    result.outcome = TxnOutcome::kConflict;
-  } else {
+  } else if (*outcome == TxnOutcome::kOk) {
     result = Commit(std::move(result));
+  } else {
+    result.outcome = *outcome;
   }
   // Some errors have rolled it back already.
   if (sqlite3_get_autocommit(db_) == 0) Execute("ROLLBACK").IgnoreError();

@@ -32,8 +32,9 @@ class SqliteDatabase {
   enum class Role : uint8_t { kReader, kWriter };
   static constexpr uint64_t kDefaultHistory = 65'536;  // revisions
 
-  // A writer creates the schema in a new or empty file. Errors: DataLoss (corrupt), InvalidArgument (a
-  // database of something else, or of a later version), Unavailable (all else). No error changes the file.
+  // A writer creates the schema in a new or empty file, and upgrades that of an older version. Errors:
+  // DataLoss (corrupt), InvalidArgument (a database of something else, or of a later version), Unavailable
+  // (all else). No error changes the file.
   static absl::StatusOr<std::unique_ptr<SqliteDatabase>> Open(const std::string& path, Role role,
                                                               uint64_t history = kDefaultHistory);
   ~SqliteDatabase();
@@ -49,6 +50,21 @@ class SqliteDatabase {
   absl::StatusOr<uint64_t> DataVersion();
   TxnResult Apply(const std::vector<Compare>& compares, const std::vector<Mutation>& mutations);
 
+  // When a lease ends: only within one start of the machine can moments be compared.
+  struct BootTime {
+    std::string boot;
+    Nanos now;
+    static BootTime Now();
+  };
+  // Errors: NotFound and InvalidArgument as Cmdb has them, otherwise as above.
+  absl::StatusOr<CmdbLease> GrantLease(Nanos ttl, const BootTime& now);
+  absl::StatusOr<CmdbLease> KeepLease(uint64_t lease, const BootTime& now);
+  absl::StatusOr<CmdbLease> RevokeLease(uint64_t lease, const BootTime& now);
+  // Ends all that are due, with their keys.
+  absl::Status EndLeases(const BootTime& now);
+  // How long until the first lease is due; 0: one is; kForever: there is none.
+  absl::StatusOr<Nanos> NextLeaseEnd(const BootTime& now);
+
   // While another process holds the lock, wait for it until `*give_up` (never with null).
   void WaitForLocks(const std::atomic<bool>* give_up);
 
@@ -62,6 +78,7 @@ class SqliteDatabase {
   absl::Status CreateIfEmpty(Role role);
   absl::Status CheckIdentity();
   absl::Status CheckPages();
+  absl::Status Upgrade();
   absl::Status SwitchToWal();
 
   absl::Status Execute(const char* sql);
@@ -71,6 +88,12 @@ class SqliteDatabase {
   absl::Status Write(const Mutation& mutation, uint64_t revision, bool* changed);
   absl::StatusOr<TxnOutcome> WriteAll(const std::vector<Compare>& compares,
                                       const std::vector<Mutation>& mutations, TxnResult* result);
+  template <typename Body>
+  absl::Status WriteTransaction(Body body);
+  absl::StatusOr<bool> LeaseLives(uint64_t lease, const BootTime& now, Nanos* ttl);
+  // Empty if every lease that is named lives; otherwise what a transaction's error says.
+  absl::StatusOr<std::string> EndedLeaseOf(const std::vector<Mutation>& mutations);
+  absl::Status DeleteDueLeases(const BootTime& now);
   absl::Status Finish(uint64_t revision);
   TxnResult Commit(TxnResult result);
 

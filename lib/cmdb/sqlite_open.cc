@@ -12,7 +12,7 @@ namespace fastcontainer {
 namespace {
 
 constexpr uint64_t kApplicationId = 0x66636462;  // "fcdb"
-constexpr uint64_t kSchemaVersion = 1;
+constexpr uint64_t kSchemaVersion = 2;
 constexpr int kOpenWaitMs = 2'000;             // for the lock of a process that is creating the file
 constexpr uint64_t kCheckedBytes = 64u << 20;  // a full check of more would hold up the start
 
@@ -23,6 +23,15 @@ CREATE TABLE changes (revision INTEGER NOT NULL, key TEXT NOT NULL, deleted INTE
 CREATE INDEX changes_of_key ON changes (key, revision);
 CREATE TABLE meta (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('revision', 0), ('compacted', 0);
+)";
+
+// From version 1. A process with an older library that has the file open cannot write any more.
+constexpr const char* kLeaseSchema = R"(
+ALTER TABLE records ADD COLUMN lease INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX records_of_lease ON records (lease) WHERE lease>0;
+CREATE TABLE leases (id INTEGER PRIMARY KEY, ttl INTEGER NOT NULL, expires INTEGER NOT NULL, boot TEXT NOT NULL);
+INSERT INTO meta VALUES ('lease', 0);
+PRAGMA user_version=2;
 )";
 
 void SleepMs(long ms) {
@@ -58,6 +67,7 @@ absl::Status SqliteDatabase::Prepare(Role role) {
   if (status.ok()) status = CreateIfEmpty(role);
   if (status.ok()) status = CheckIdentity();
   if (status.ok() && role == Role::kWriter) status = CheckPages();
+  if (status.ok() && role == Role::kWriter) status = Upgrade();
   if (status.ok() && sqlite3_db_readonly(db_, "main") != 0)
     status = absl::UnavailableError(absl::StrCat(path_, " cannot be written"));
   if (status.ok()) status = SwitchToWal();
@@ -83,10 +93,8 @@ absl::Status SqliteDatabase::CreateIfEmpty(Role role) {
   tables = Number("SELECT count(*) FROM sqlite_master");
   if (tables.ok() && *tables == 0) {
     status = Execute(kSchema);
-    if (status.ok())
-      status = Execute(
-          absl::StrCat("PRAGMA application_id=", kApplicationId, "; PRAGMA user_version=", kSchemaVersion)
-              .c_str());
+    if (status.ok()) status = Execute(kLeaseSchema);
+    if (status.ok()) status = Execute(absl::StrCat("PRAGMA application_id=", kApplicationId).c_str());
   } else {
     status = tables.status();
   }
@@ -105,11 +113,26 @@ absl::Status SqliteDatabase::CheckIdentity() {
         absl::StrCat(path_, " is an SQLite database of something else: application_id is ", *id,
                      ", expected ", kApplicationId));
   }
-  if (*version != kSchemaVersion) {
+  if (*version == 0 || *version > kSchemaVersion) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path_, " has schema version ", *version, "; this library knows ", kSchemaVersion));
+        absl::StrCat(path_, " has schema version ", *version, "; this library knows 1 to ", kSchemaVersion));
   }
   return absl::OkStatus();
+}
+
+absl::Status SqliteDatabase::Upgrade() {
+  absl::StatusOr<uint64_t> version = Number("PRAGMA user_version");
+  if (!version.ok() || *version == kSchemaVersion) return version.status();
+  if (sqlite3_db_readonly(db_, "main") != 0) return absl::OkStatus();  // refused by what follows
+  absl::Status status = Execute("BEGIN IMMEDIATE");
+  if (!status.ok()) return status;
+  // Another process may have been first.
+  version = Number("PRAGMA user_version");
+  status = version.status();
+  if (status.ok() && *version != kSchemaVersion) status = Execute(kLeaseSchema);
+  if (status.ok()) status = Execute("COMMIT");
+  if (sqlite3_get_autocommit(db_) == 0) Execute("ROLLBACK").IgnoreError();
+  return status;
 }
 
 absl::Status SqliteDatabase::CheckPages() {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/unit/cmdb/conformance_fixture.h"
+#include "tests/unit/cmdb/conformance_leases.h"
 
 namespace fastcontainer {
 namespace {

@@ -39,6 +39,15 @@ class MemoryTest : public ::testing::Test {
     return result;
   }
 
+  // An answer about a lease; `ask` submits the question with the callback that it is given.
+  template <typename Ask>
+  absl::StatusOr<CmdbLease> Lease(Ask ask) {
+    std::optional<absl::StatusOr<CmdbLease>> result;
+    ask([&](absl::StatusOr<CmdbLease> lease) { result = std::move(lease); });
+    reactor_.RunUntil([&] { return result.has_value(); });
+    return result.has_value() ? *std::move(result) : absl::DeadlineExceededError("no answer");
+  }
+
   FakeReactor reactor_;
   std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
   MemoryCmdb cmdb_{store_, reactor_};
@@ -143,6 +152,56 @@ TEST_F(MemoryTest, CompactionSendsWhoIsBehindToResyncOnce) {
   reactor_.Run();
   EXPECT_THAT(behind.lines(), ElementsAre("disconnected", "connected", "resync"));
   EXPECT_THAT(current.lines(), ElementsAre("+/a=1@1", "disconnected", "connected", "resync"));
+}
+
+TEST_F(MemoryTest, ALeaseEndsAtItsTtlByTheLoopsClockUnlessItIsKept) {
+  EventLog log;
+  cmdb_.Watch("/", 0, log.Callback());
+  const CmdbLease lease = *Lease([&](auto done) { cmdb_.GrantLease(10 * kSecond, std::move(done)); });
+  EXPECT_EQ(lease.ttl, 10 * kSecond);
+  store_->Apply({}, {{Mutation::Kind::kPut, "/a", "1", lease.id}});
+  reactor_.Advance(9 * kSecond);
+  EXPECT_TRUE(Lease([&](auto done) { cmdb_.KeepLease(lease.id, std::move(done)); }).ok());
+  reactor_.Advance(10 * kSecond - 1);
+  EXPECT_THAT(log.lines(), ElementsAre("+/a=1@1"));
+  reactor_.Advance(1);
+  EXPECT_THAT(log.lines(), ElementsAre("+/a=1@1", "-/a@2"));
+  EXPECT_TRUE(
+      absl::IsNotFound(Lease([&](auto done) { cmdb_.KeepLease(lease.id, std::move(done)); }).status()));
+}
+
+TEST_F(MemoryTest, AnyHandleEndsALease) {
+  CmdbLease lease;
+  {
+    MemoryCmdb maker(store_, reactor_);
+    maker.GrantLease(kSecond, [&](const absl::StatusOr<CmdbLease>& granted) { lease = *granted; });
+    reactor_.Run();
+    store_->Apply({}, {{Mutation::Kind::kPut, "/a", "1", lease.id}});
+  }
+  MemoryCmdb opened_later(store_, reactor_);
+  reactor_.Advance(kSecond);
+  EXPECT_EQ(store_->Get("/a").revision, 0u);
+  EXPECT_EQ(store_->NextLeaseEnd(), kForever);
+}
+
+TEST_F(MemoryTest, FaultsOfLeasesAreNotDoneOrDoneUnheard) {
+  const auto grant = [&] {
+    return Lease([&](auto done) { cmdb_.GrantLease(kSecond, std::move(done)); }).status();
+  };
+  cmdb_.faults().fail_leases = 1;
+  EXPECT_TRUE(absl::IsUnavailable(grant()));
+  EXPECT_EQ(store_->NextLeaseEnd(), kForever);
+  cmdb_.faults().lost_leases = 1;
+  EXPECT_TRUE(absl::IsUnavailable(grant()));
+  EXPECT_EQ(store_->NextLeaseEnd(), reactor_.Now() + kSecond);
+  EXPECT_TRUE(grant().ok());
+}
+
+TEST_F(MemoryTest, ALeaseThatEndsOnTheWayIsNotFound) {
+  const CmdbLease lease = *Lease([&](auto done) { cmdb_.GrantLease(kSecond, std::move(done)); });
+  cmdb_.faults().delay = 4 * kSecond;
+  EXPECT_TRUE(
+      absl::IsNotFound(Lease([&](auto done) { cmdb_.KeepLease(lease.id, std::move(done)); }).status()));
 }
 
 TEST_F(MemoryTest, HistoryIsBounded) {

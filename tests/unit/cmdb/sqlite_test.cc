@@ -117,10 +117,10 @@ TEST_F(SqliteTest, ADatabaseOfSomethingElseIsRefusedAndNotChanged) {
 
 TEST_F(SqliteTest, ALaterSchemaIsRefused) {
   Open();
-  RunSql(path_, "PRAGMA user_version=2");
+  RunSql(path_, "PRAGMA user_version=3");
   const absl::Status status = SqliteCmdb::Open(path_, *reactor_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("schema version 2"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("schema version 3; this library knows 1 to 2"));
 }
 
 TEST_F(SqliteTest, EveryErrorAtOpeningNamesTheFile) {
