@@ -47,6 +47,7 @@ int32_t ReadRouterOptions(const fc_engine_options& in, RouterOptions* out, fc_er
   out->name = Copy(in.name);
   out->paper = in.profile == FC_PROFILE_PAPER;
   out->no_relocation = in.no_relocation != 0;
+  out->prepare = in.no_prepare == 0;
   SetIfGiven(in.queue_per_container, &out->queue_per_container);
   SetIfGiven(in.queue_total, &out->queue_total);
   SetIfGiven(in.relocations_per_second, &out->relocations_per_second);

@@ -30,6 +30,7 @@ int32_t CallStart(const fc_runtime_vtable& vtable, void* user_data, fc_op op, co
   out.spec_json = ToC(request.spec.json);
   out.spec_revision = ToC(request.spec_revision);
   out.epoch = request.epoch;
+  out.prepared = request.prepared ? 1 : 0;
   out.address_length = request.address.ToSockaddr(&address);
   out.address = reinterpret_cast<const sockaddr*>(&address);
   return vtable.start(user_data, op, &out);

@@ -282,7 +282,7 @@ typedef struct fc_start_request {
   uint64_t epoch;
   const struct sockaddr* address; /* where the container is to listen */
   uint32_t address_length;
-  uint32_t reserved;
+  uint32_t prepared; /* 1: its present host is suspected, and nobody has placed it here yet */
 } fc_start_request;
 
 /* A runtime of one's own, for a dispatcher. As with fc_cmdb_vtable, fc_op_complete() ends each operation. */
@@ -334,10 +334,13 @@ typedef struct fc_engine_options {
   uint32_t relocations_per_second; /* budget of this process; default 100 */
   uint32_t relocation_burst;       /* default 1,000 */
   uint32_t no_relocation;          /* not 0: route, but never write a placement (a reader) */
-  uint64_t wait_ns;                /* a request waits at most so long; default 30 s */
-  uint64_t start_ns;               /* a start may take so long and outlives its first caller; default 90 s */
-  uint64_t freshness_ns;           /* a host heard from within this time is not probed; default 10 ms */
-  uint64_t guard_ns; /* a host silent for so long while a response is awaited is probed; default 20 ms */
+  uint32_t no_prepare;             /* not 0: no host starts a container while its present one is only
+                                      suspected to be lost */
+  uint32_t reserved;
+  uint64_t wait_ns;      /* a request waits at most so long; default 30 s */
+  uint64_t start_ns;     /* a start may take so long and outlives its first caller; default 90 s */
+  uint64_t freshness_ns; /* a host heard from within this time is not probed; default 10 ms */
+  uint64_t guard_ns;     /* a host silent for so long while a response is awaited is probed; default 20 ms */
   uint64_t service_deadline_ns; /* a dispatcher's answer may take so long; default 100 ms */
 } fc_engine_options;
 

@@ -135,7 +135,7 @@ Answer Session::Write(const std::vector<Change>& changes) {
   for (const Change& change : changes) {
     compares.push_back({Str(change.key), change.revision});
     uint32_t kind = change.value.empty() ? FC_DELETE : FC_PUT;
-    mutations.push_back({kind, 0, Str(change.key), Str(change.value)});
+    mutations.push_back({kind, 0, Str(change.key), Str(change.value), 0});
   }
   answer_ = {};
   take_ = nullptr;

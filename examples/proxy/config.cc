@@ -57,6 +57,7 @@ void ReadProfile(Fields& fields, Config* config) {
   fields.Read("profile", &profile);
   config->paper = profile == "paper";
   if (profile != "default" && profile != "paper") fields.Fail("profile", "must be \"default\" or \"paper\"");
+  fields.Read("prepare", &config->prepare);
 }
 
 void ReadLog(Fields& fields, Config* config, std::string* error) {

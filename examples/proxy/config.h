@@ -62,6 +62,7 @@ struct Config {
   std::string bind;
   std::vector<std::string> witnesses;
   bool paper = false;
+  bool prepare = true;
   bool no_relocation = false;
   std::string log = "-";
   int32_t log_level = 1;  // FC_LOG_INFO, of the library's messages

@@ -21,6 +21,7 @@ void SetIf(T value, T* option) {
 
 void SetOptions(const Config& config, const std::vector<fc_str>& witnesses, fc_engine_options* options) {
   options->profile = config.paper ? FC_PROFILE_PAPER : FC_PROFILE_DEFAULT;
+  options->no_prepare = config.prepare ? 0 : 1;
   options->name = Str(config.name);
   options->cmdb_url = Str(config.cmdb);
   options->cluster_key_file = Str(config.cluster_key_file);

@@ -116,7 +116,8 @@ struct RouterOptions {
   uint32_t relocations_per_second = 100;
   uint32_t relocation_burst = 1'000;
   bool no_relocation = false;  // never write a placement
-  bool paper = false;          // one ICMP packet, no hedge, freshness zero
+  bool paper = false;          // one ICMP packet, no hedge, freshness zero, no PREPARE
+  bool prepare = true;         // the next host starts a container while its host is only suspected
   Nanos wait = 30 * kSecond;
   Nanos start = 90 * kSecond;
   Nanos freshness = 10 * kMillisecond;
@@ -133,7 +134,7 @@ struct RouterStats {
   uint64_t unknown_key = 0, queue_full = 0, timeouts = 0, failed = 0, cancelled = 0;
   uint64_t probes = 0, verdict_up = 0, verdict_down = 0, verdict_service_down = 0, local_faults = 0;
   uint64_t swaps = 0, swaps_won = 0, swaps_conflict = 0, swaps_unknown = 0, swaps_unavailable = 0;
-  uint64_t relocations = 0, budget_refused = 0, isolated = 0, vetoes = 0, policy_fallbacks = 0;
+  uint64_t prepares = 0, relocations = 0, budget_refused = 0, isolated = 0, vetoes = 0, policy_fallbacks = 0;
   uint64_t retries = 0, unsafe = 0, lost_tickets = 0;
   uint64_t bad_mac = 0, replayed = 0, malformed = 0;  // datagrams that were refused
   uint64_t open_tickets = 0, waiting = 0, leases = 0, hosts = 0, hosts_down = 0, hosts_overloaded = 0,

@@ -26,7 +26,8 @@ struct StartRequest {
   uint64_t epoch = 0;
   Spec spec;
   std::string spec_revision;
-  Address address;  // where the container is to listen: handed over as $ADDRESS and $PORT
+  Address address;        // where the container is to listen: handed over as $ADDRESS and $PORT
+  bool prepared = false;  // nobody has placed it here yet, and perhaps nobody will
 };
 
 struct RunningInstance {

@@ -53,6 +53,8 @@ uint32_t FieldsOf(MessageType type) {
       return kSubject | kTickets | kBusy | kInstance;
     case MessageType::kRevoke:
       return kSubject | kInstance | kReason | kWhy;
+    case MessageType::kPrepare:
+      return kSubject;
   }
   return 0;
 }
@@ -251,7 +253,7 @@ absl::StatusOr<Message> DecodeMessage(std::string_view body) {
   Reader from(body);
   Message message;
   const uint8_t type = from.Number<uint8_t>();
-  if (type < static_cast<uint8_t>(MessageType::kEcho) || type > static_cast<uint8_t>(MessageType::kRevoke))
+  if (type < static_cast<uint8_t>(MessageType::kEcho) || type > static_cast<uint8_t>(MessageType::kPrepare))
     return absl::InvalidArgumentError("dispatch message: unknown type");
   message.type = static_cast<MessageType>(type);
   message.request_id = from.Number<uint64_t>();

@@ -25,6 +25,7 @@ enum class MessageType : uint8_t {
   kRenew = 9,
   kRelease = 10,
   kRevoke = 11,
+  kPrepare = 12,
 };
 
 // Questions are padded to this size; an answer is never longer.

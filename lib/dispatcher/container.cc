@@ -32,7 +32,8 @@ Container::Container(DispatcherContext& context, std::string name, uint32_t repl
       reread_(context.reactor),
       tick_(context.reactor),
       stop_(context.reactor),
-      backoff_(context.reactor) {}
+      backoff_(context.reactor),
+      prepare_(context.reactor) {}
 
 Container::~Container() = default;
 
@@ -86,6 +87,7 @@ void Container::SetInstance(const InstanceId& instance, uint64_t epoch, const Ad
   named_until_ = 0;
   looking_ = false;
   spec_known_ = false;
+  prepared_ = false;
   spec_ = Spec();
   stop_reason_.clear();
   retire_at_ = kForever;
@@ -101,7 +103,7 @@ void Container::LearnSpec(const Spec& spec) {
 void Container::Serve() {
   if (state_ == State::kRevoking && cause_ == Cause::kIdle) TakeStopBack();
   if (state_ == State::kRunning) return GrantWaiters();
-  if (state_ == State::kAbsent) StartInstance();
+  if (state_ == State::kAbsent) StartInstance(confirmed_epoch_, /*prepared=*/false);
 }
 
 bool Container::Admit(const Spec& spec, std::string* reason) const {
@@ -129,16 +131,15 @@ absl::StatusOr<uint16_t> Container::ChoosePort(const Spec& spec) {
 
 // Unique for ever: the wall clock tells this incarnation's instances from earlier ones', whatever the seed.
 // Only characters that are safe in a file's name.
-std::string Container::NewInstanceId() {
-  std::string id =
-      absl::StrCat(context_.options.host, "-", confirmed_epoch_, "-", absl::Hex(context_.reactor.WallNow()),
-                   "-", absl::Hex(context_.random(), absl::kZeroPad16));
+std::string Container::NewInstanceId(uint64_t epoch) {
+  std::string id = absl::StrCat(context_.options.host, "-", epoch, "-", absl::Hex(context_.reactor.WallNow()),
+                                "-", absl::Hex(context_.random(), absl::kZeroPad16));
   for (char& c : id)
     if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '.') c = '_';
   return id;
 }
 
-void Container::StartInstance() {
+void Container::StartInstance(uint64_t epoch, bool prepared) {
   if (context_.draining) return RefuseWaiters(MessageType::kFull, "this host is draining", kFullRetry);
   if (BackoffLeft() > 0) return WaitOutBackoff();
   if (!next_spec_) return RefuseWaiters(MessageType::kFailed, last_failure_, kFullRetry);
@@ -148,17 +149,19 @@ void Container::StartInstance() {
     return RefuseWaiters(MessageType::kFull,
                          absl::StrCat("start budget: ", context_.stats.starting, " containers are starting"),
                          kBudgetRetry);
-  if (!context_.RunHook(HookPoint::kBeforeStart, name_, replica_, confirmed_epoch_, ""))
+  if (!context_.RunHook(HookPoint::kBeforeStart, name_, replica_, epoch, ""))
     return RefuseWaiters(MessageType::kFailed, "the start was vetoed by a hook", kFullRetry);
   const absl::StatusOr<uint16_t> port = ChoosePort(*next_spec_);
   if (!port.ok()) return RefuseWaiters(MessageType::kFull, std::string(port.status().message()), kFullRetry);
 
-  SetInstance(NewInstanceId(), confirmed_epoch_, context_.address.WithPort(*port));
+  SetInstance(NewInstanceId(epoch), epoch, context_.address.WithPort(*port));
+  prepared_ = prepared;
   LearnSpec(*next_spec_);
   started_at_ = context_.reactor.Now();
   ++context_.stats.starts;
   SetState(State::kStarting);
-  const StartRequest request{instance_, name_, replica_, epoch_, spec_, next_spec_revision_, address_};
+  const StartRequest request{instance_,           name_,    replica_, epoch_, spec_,
+                             next_spec_revision_, address_, prepared_};
   context_.runtime.Start(
       request, [this, alive = std::weak_ptr<bool>(alive_), instance = instance_](const absl::Status& status) {
         if (alive.expired() || instance != instance_ || state_ != State::kStarting) return;

@@ -39,6 +39,7 @@ class Container {
   void Acquire(const Address& from, const PeerId& peer, const Message& question);
   void Renew(const Address& from, const PeerId& peer, const Message& question);
   void Release(const PeerId& peer, const Message& question);
+  void Prepare(const Message& question);  // container_prepare.cc
 
   // Takes over an instance that an earlier incarnation started; there must be none yet.
   void Adopt(const RunningInstance& instance);
@@ -58,6 +59,7 @@ class Container {
   bool forgettable() const {
     return !has_instance() && waiters_.empty() && !read_.busy() && confirmed_epoch_ == 0;
   }
+  bool confirmed_instance() const { return has_instance() && !prepared_; }
   bool failing() const { return state_ == State::kAbsent && failures_ != 0; }
   ContainerInfo Info() const;
   size_t leases() const { return leases_.size(); }
@@ -80,17 +82,17 @@ class Container {
   void NeedRead(Waiter* waiter);
   void OnRead(const ReadResult& result);
   void ReadFailed(const ReadResult& result);
-  void NotHere(const Replica* replica);
+  void NotHere(const Replica* replica, const ReadResult& result);
   void Here(uint64_t epoch, const ReadResult& result);
   // Reads again if somebody asked after the last reading began.
   void ReadForLate();
 
   // The instance's life (container.cc).
   void Serve();
-  void StartInstance();
+  void StartInstance(uint64_t epoch, bool prepared);
   bool Admit(const Spec& spec, std::string* reason) const;
   absl::StatusOr<uint16_t> ChoosePort(const Spec& spec);
-  std::string NewInstanceId();
+  std::string NewInstanceId(uint64_t epoch);
   void OnStarted(const absl::Status& status);
   void StartFailed(const absl::Status& status);
   void SetState(State state);
@@ -102,6 +104,11 @@ class Container {
   void WaitOutBackoff();
   void SetInstance(const InstanceId& instance, uint64_t epoch, const Address& address);
   void LearnSpec(const Spec& spec);
+
+  // Before it is placed here (container_prepare.cc).
+  void StartPrepared(const Replica* replica, const ReadResult& result);
+  void ConfirmPrepared();
+  void EndPrepared();
 
   // Its end (container_stop.cc).
   void Tick();
@@ -141,7 +148,8 @@ class Container {
   uint64_t confirmed_epoch_ = 0;
   std::optional<Spec> next_spec_;  // for the next start
   std::string next_spec_revision_;
-  uint64_t round_ = 0;  // counts readings
+  uint64_t round_ = 0;       // counts readings
+  bool read_again_ = false;  // the placement changed while one was in progress
   PlacementRead read_;
   Timer reread_;
 
@@ -153,6 +161,7 @@ class Container {
   Spec spec_;
   bool spec_known_ = false;   // false: adopted, and not read yet
   bool provisional_ = false;  // adopted, and the CMDB has not confirmed it yet
+  bool prepared_ = false;     // started for a placement that nobody has written yet: it serves nobody
   Nanos started_at_ = 0;
   Nanos ready_at_ = 0;
   Nanos named_until_ = 0;       // until then a lease could name address_; 0: none does
@@ -174,6 +183,10 @@ class Container {
   bool lived_ = false;  // the last failure was an end after it had been ready
   Timer backoff_;
   std::string last_failure_;
+
+  uint64_t prepare_epoch_ = 0;  // of a PREPARE that waits for a reading; 0: none
+  Nanos prepare_until_ = 0;
+  Timer prepare_;
 
   Waiters waiters_;
   Leases leases_;

@@ -33,7 +33,7 @@ Message Container::Answer(MessageType type, const Waiter& waiter) const {
 }
 
 void Container::Acquire(const Address& from, const PeerId& peer, const Message& question) {
-  const bool known = question.epoch <= epoch_ && !provisional_;
+  const bool known = question.epoch <= epoch_ && !provisional_ && !prepared_;
   const auto waiter = waiters_.try_emplace(peer).first;
   Waiter& asks = waiter->second;
   asks.from = from;
@@ -113,6 +113,7 @@ void Container::SendWait(const Waiter& waiter) {
 }
 
 void Container::GrantWaiters() {
+  if (prepared_) return;
   bool look = false;
   std::vector<Waiters::iterator> granted;
   for (auto waiter = waiters_.begin(); waiter != waiters_.end(); ++waiter) {

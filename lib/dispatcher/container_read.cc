@@ -15,9 +15,13 @@ constexpr Nanos kMovedDrain = 30 * kSecond;
 
 // A reading answers only those who asked before it began: a router writes the placement first and asks then.
 void Container::NeedRead(Waiter* waiter) {
-  const bool busy = read_.busy();
   if (waiter != nullptr) waiter->round = round_ + 1;
-  if (busy) return;
+  if (read_.busy()) {
+    // What is in progress may have read the placement before it changed.
+    read_again_ = read_again_ || waiter == nullptr;
+    return;
+  }
+  read_again_ = false;
   ++round_;
   reread_.Cancel();
   read_.Start(name_, [this](const ReadResult& result) { OnRead(result); });
@@ -33,7 +37,7 @@ void Container::OnRead(const ReadResult& result) {
     const Replica* const replica =
         result.placement && !result.placement->deleted ? result.placement->Find(replica_) : nullptr;
     if (replica == nullptr || replica->host != context_.options.host)
-      NotHere(replica);
+      NotHere(replica, result);
     else
       Here(replica->epoch, result);
   }
@@ -58,7 +62,7 @@ void Container::ReadFailed(const ReadResult& result) {
   }
   // Whoever wants a newer epoch than the confirmed one cannot be served without the CMDB.
   for (auto it = waiters_.begin(); it != waiters_.end();) {
-    if ((has_instance() && it->second.epoch <= epoch_) || it->second.round > round_) {
+    if ((confirmed_instance() && it->second.epoch <= epoch_) || it->second.round > round_) {
       ++it;
       continue;
     }
@@ -71,12 +75,16 @@ void Container::ReadFailed(const ReadResult& result) {
   }
 }
 
-void Container::NotHere(const Replica* replica) {
+void Container::NotHere(const Replica* replica, const ReadResult& result) {
   const std::string host = replica == nullptr ? "" : replica->host;
   confirmed_epoch_ = 0;
   next_spec_.reset();
   MoveWaiters(replica == nullptr ? 0 : replica->epoch, host, false);
-  if (!has_instance() || state_ == State::kStopping) return;
+  if (!has_instance()) return StartPrepared(replica, result);
+  // The placement that it was prepared for may still come.
+  if (prepared_ && (replica == nullptr || replica->epoch < epoch_)) return;
+  prepared_ = false;
+  if (state_ == State::kStopping) return;
   BeginStop(Cause::kMoved, host.empty() ? "no longer placed" : absl::StrCat("moved to ", host),
             context_.reactor.Now() + kMovedDrain);
 }
@@ -90,8 +98,10 @@ void Container::Here(uint64_t epoch, const ReadResult& result) {
     next_spec_.reset();
     last_failure_ = std::string(result.spec.status().message());
   }
+  prepare_epoch_ = 0;
+  ConfirmPrepared();
   if (has_instance()) {
-    epoch_ = std::max(epoch_, confirmed_epoch_);  // a newer epoch is adopted without a restart
+    epoch_ = confirmed_epoch_;  // a newer epoch is adopted without a restart
     if (!spec_known_ && next_spec_) {
       LearnSpec(*next_spec_);
       ArmTick();
@@ -104,8 +114,9 @@ void Container::Here(uint64_t epoch, const ReadResult& result) {
 
 void Container::ReadForLate() {
   if (read_.busy()) return;
+  if (read_again_) return NeedRead(nullptr);
   for (auto& [peer, waiter] : waiters_) {
-    const bool served = has_instance() && state_ != State::kStopping && waiter.epoch <= epoch_;
+    const bool served = confirmed_instance() && state_ != State::kStopping && waiter.epoch <= epoch_;
     if (waiter.round > round_ && !served) return NeedRead(&waiter);
   }
 }

@@ -159,6 +159,8 @@ void Container::Gone() {
   if (spec_known_) context_.committed_memory -= spec_.limits.memory;
   spec_known_ = false;
   provisional_ = false;
+  prepared_ = false;
+  prepare_.Cancel();
   leases_.Clear();
   tick_.Cancel();
   stop_.Cancel();

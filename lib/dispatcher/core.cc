@@ -136,6 +136,11 @@ void DispatcherCore::OnMessage(const Address& from, const PeerId& peer, const Me
     }
     case MessageType::kAcquire:
       return Make({message.container, message.replica}).Acquire(from, peer, message);
+    case MessageType::kPrepare: {
+      const Key key{message.container, message.replica};
+      Make(key).Prepare(message);
+      return ForgetLater(key);
+    }
     case MessageType::kRenew: {
       const Key key{message.container, message.replica};
       Make(key).Renew(from, peer, message);

@@ -48,7 +48,7 @@ class Dispatcher {
   struct Stats {
     uint64_t starts = 0, start_failures = 0, stops = 0, idle_stops = 0, life_stops = 0, exits = 0,
              adopted = 0, grants = 0, waits = 0, moved = 0, full = 0, failed = 0, revokes = 0, echoes = 0,
-             leases_expired = 0;
+             leases_expired = 0, prepared = 0, prepared_used = 0;
     uint64_t busy_ns = 0;  // ticket time that routers reported
     uint32_t running = 0, starting = 0, stopping = 0, leases = 0;
   };

@@ -200,6 +200,20 @@ void Router::Core::SendLease(const Lease& lease, MessageType type) {
   channel_->Send(lease.host->dispatcher, m);
 }
 
+// The candidate starts the container while its old host may still answer; what is not needed ends by itself.
+void Router::Core::SendPrepare(const Container& c, HostState& candidate) {
+  if (options_.paper || !options_.prepare || candidate.down || candidate.service_down) return;
+  if (prepare_budget_.Until(reactor_.Now()) > 0) return;
+  prepare_budget_.Take();
+  ++stats_.prepares;
+  Message m;
+  m.type = MessageType::kPrepare;
+  m.request_id = next_request_++;
+  m.container = c.id;
+  m.epoch = c.epoch + 1;
+  channel_->Send(candidate.dispatcher, m);
+}
+
 void Router::Core::Renew() {
   renew_timer_ = 0;
   if (renew_next_ >= active_.size()) {

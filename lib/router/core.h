@@ -142,6 +142,10 @@ struct alignas(64) Container {
   Nanos swap_began = 0, swap_ended = 0, ask_began = 0, loaded = 0;
 };
 
+// Starts that nobody may need: few a second, and enough at once for a host whose containers are in use.
+inline constexpr double kPreparesPerSecond = 10;
+inline constexpr double kPrepareBurst = 40;
+
 // Sets of containers are walked in the order of their names: a simulation's seed reproduces its run.
 struct ByName {
   bool operator()(const Container* a, const Container* b) const { return a->id < b->id; }
@@ -262,6 +266,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void ArmRenew();
   void SendLease(const Lease& lease, MessageType type);
   void DropLease(Container& c, bool release);
+  void SendPrepare(const Container& c, HostState& candidate);
   void Retire(Lease& lease);
 
   // relocate.cc
@@ -344,6 +349,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   const HostState* serving_ = nullptr;  // has just answered: its waiters need no other proof
 
   TokenBucket budget_;
+  TokenBucket prepare_budget_{kPreparesPerSecond, kPrepareBurst};
   absl::flat_hash_map<const HostState*, TokenBucket> host_budget_;
   std::vector<std::pair<const HostState*, Nanos>> recent_down_;
   Nanos believed_until_ = 0;

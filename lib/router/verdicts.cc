@@ -102,7 +102,9 @@ void Router::Core::OnHostSuspect(HostState& host) {
   for (Container* c : found->second) {
     if (c->waiting.empty() && (c->lease == nullptr || c->lease->open == 0)) continue;
     if (++looked > kMostSuspects) return;
-    for (HostState* candidate : Candidates(*c, &host, 2)) {
+    const std::vector<HostState*> candidates = Candidates(*c, &host, 2);
+    if (!candidates.empty()) SendPrepare(*c, *candidates[0]);
+    for (HostState* candidate : candidates) {
       if (!hosts_.Fresh(*candidate, reactor_.Now()))
         hosts_.Check(*candidate, ProbeOf(*c), /*ask_dispatcher=*/false);
     }

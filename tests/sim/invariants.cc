@@ -96,6 +96,7 @@ void Invariants::OnTicket(const std::string& router, const Request& request, con
 void Invariants::OnStart(const std::string& host, const StartRequest& request, bool reads_fail) {
   world_.Note(host, absl::StrCat("starts ", request.container, " epoch ", request.epoch, " as ",
                                  request.instance, " at ", request.address.ToString()));
+  if (request.prepared) return;  // it may start; OnExecuted() looks whether it may serve
   const auto found = committed_.find({request.container, request.replica, request.epoch});
   if (found == committed_.end() || found->second.host != host)
     return Violation(absl::StrCat("I4: ", host, " starts ", request.container, " at epoch ", request.epoch,
@@ -116,6 +117,13 @@ void Invariants::OnExecuted(const std::string& host, const Request& request, con
   if (by.container != request.container)
     Violation(
         absl::StrCat("a request for ", request.container, " was executed by ", by.container, " on ", host));
+  bool own = !by.prepared;
+  for (auto it = committed_.lower_bound({by.container, by.replica, by.epoch});
+       !own && it != committed_.end() && std::get<0>(it->first) == by.container; ++it)
+    own = it->second.host == host;
+  if (!own)
+    Violation(absl::StrCat("I4: ", host, " serves ", by.container, ", prepared for epoch ", by.epoch,
+                           ", which was never its own"));
   if (!request.idempotent && request.executions > 1)
     Violation(
         absl::StrCat("I9: request ", request.id, ", not safe to repeat, ran ", request.executions, " times"));

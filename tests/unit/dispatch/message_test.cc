@@ -38,7 +38,7 @@ Message Full(MessageType type) {
 constexpr MessageType kAll[] = {MessageType::kEcho,    MessageType::kEchoOk, MessageType::kAcquire,
                                 MessageType::kGrant,   MessageType::kWait,   MessageType::kMoved,
                                 MessageType::kFull,    MessageType::kFailed, MessageType::kRenew,
-                                MessageType::kRelease, MessageType::kRevoke};
+                                MessageType::kRelease, MessageType::kRevoke, MessageType::kPrepare};
 
 std::string Encoded(const Message& message) {
   std::string body;

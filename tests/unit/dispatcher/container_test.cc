@@ -484,5 +484,19 @@ TEST_F(ContainerTest, ContainersThatAreNotHereAreForgotten) {
   EXPECT_EQ(reactor.timers(), 1u) << "the resync";
 }
 
+TEST_F(ContainerTest, APlacementThatChangesDuringAReadingIsReadAgain) {
+  Begin();
+  store->Put(RecordKey(RecordKind::kClass, "web"), R"({"v":1,"concurrency":4})");
+  Run("site", R"("class":"web")");
+  // An event comes after 10 ms; a reading has what the store says 5 ms later, and ends, with its class,
+  // after 20.
+  cmdb.faults().delay = 10 * kMillisecond;
+  Place("site", "h1", 2);
+  Advance(16 * kMillisecond);
+  Place("site", "h2", 3);
+  Advance(100 * kMillisecond);
+  EXPECT_EQ(r1.Last(MessageType::kRevoke).reason, "moved to h2");
+}
+
 }  // namespace
 }  // namespace fastcontainer
