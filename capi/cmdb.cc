@@ -64,6 +64,17 @@ void FinishList(fc_engine* engine, fc_op id, const absl::StatusOr<ListPage>& pag
   Finish(engine, id, view);
 }
 
+void FinishLease(fc_engine* engine, fc_op id, const absl::StatusOr<CmdbLease>& lease) {
+  ResultView view;
+  if (lease.ok()) {
+    view.result.lease = lease->id;
+    view.result.lease_ttl_ns = static_cast<uint64_t>(lease->ttl);
+  } else {
+    view.SetError(lease.status());
+  }
+  Finish(engine, id, view);
+}
+
 void FinishTxn(fc_engine* engine, fc_op id, const TxnResult& result) {
   ResultView view;
   switch (result.outcome) {
@@ -133,6 +144,18 @@ int32_t Ask(fc_engine* engine, CallKind kind, fc_op* op, fc_result_cb callback, 
   call->inner = submit(id);
   if (op != nullptr) *op = id;
   return FC_PENDING;
+}
+
+// `submit` asks the CMDB about a lease with the callback that it is given.
+template <typename Submit>
+int32_t AskLease(fc_engine* engine, fc_op* op, fc_result_cb callback, void* user_data, Submit submit) {
+  engine->AssertThread();
+  return Guard(nullptr, [&] {
+    return Ask(engine, CallKind::kCmdb, op, callback, user_data, [&](fc_op id) {
+      return submit(engine->engine->cmdb(),
+                    [engine, id](const absl::StatusOr<CmdbLease>& lease) { FinishLease(engine, id, lease); });
+    });
+  });
 }
 
 int32_t CheckMutation(const fc_mutation& in, fc_error* error) {
@@ -225,6 +248,25 @@ int32_t fc_cmdb_watch(fc_engine* engine, fc_str prefix, uint64_t after_revision,
           [engine, id](const fastcontainer::WatchEvent& event) { capi::ShowEvent(engine, id, event); });
     });
   });
+}
+
+int32_t fc_cmdb_lease_grant(fc_engine* engine, uint64_t ttl_ns, fc_op* op, fc_result_cb callback,
+                            void* user_data) {
+  return capi::AskLease(engine, op, callback, user_data, [&](fastcontainer::Cmdb& cmdb, auto done) {
+    return cmdb.GrantLease(capi::ToNanos(ttl_ns), done);
+  });
+}
+
+int32_t fc_cmdb_lease_keep(fc_engine* engine, uint64_t lease, fc_op* op, fc_result_cb callback,
+                           void* user_data) {
+  return capi::AskLease(engine, op, callback, user_data,
+                        [&](fastcontainer::Cmdb& cmdb, auto done) { return cmdb.KeepLease(lease, done); });
+}
+
+int32_t fc_cmdb_lease_revoke(fc_engine* engine, uint64_t lease, fc_op* op, fc_result_cb callback,
+                             void* user_data) {
+  return capi::AskLease(engine, op, callback, user_data,
+                        [&](fastcontainer::Cmdb& cmdb, auto done) { return cmdb.RevokeLease(lease, done); });
 }
 
 }  // extern "C"

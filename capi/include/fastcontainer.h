@@ -314,7 +314,7 @@ typedef struct fc_engine_options {
   uint32_t profile;           /* FC_PROFILE_ */
   fc_str name;                /* of this proxy or host in records and logs, and to dispatchers: no two engines
                                  that run at once may share it; empty: the machine's name and the pid */
-  fc_str cmdb_url;            /* "memory:", "memory:NAME", "sqlite:/path"; or use `cmdb` */
+  fc_str cmdb_url;            /* "memory:NAME", "sqlite:/path", "etcd://...", "postgresql://..."; or `cmdb` */
   const fc_cmdb_vtable* cmdb; /* instead of cmdb_url */
   void* cmdb_user_data;
   fc_str cluster_key_file; /* 64 hex digits (32 bytes) a line, one or two lines: all sign with the first;
@@ -621,7 +621,8 @@ typedef void (*fc_result_cb)(void* user_data, const fc_result* result);
 
 /* Each returns FC_PENDING and sets *op (may be NULL), or a negative code. Codes in the callback: FC_OK,
  * FC_E_CMDB, FC_E_CONFLICT (txn, with the compared records as they are; list: `at_revision` is not kept any
- * more), FC_E_UNKNOWN_OUTCOME (txn). Destroying the engine ends them with FC_E_SHUTDOWN. */
+ * more), FC_E_UNKNOWN_OUTCOME (txn), FC_E_NOT_FOUND (txn: a put's lease has ended, nothing applied).
+ * Destroying the engine ends them with FC_E_SHUTDOWN. */
 FC_API int32_t fc_cmdb_get(fc_engine* engine, fc_str key, int32_t linearizable, fc_op* op,
                            fc_result_cb callback, void* user_data);
 FC_API int32_t fc_cmdb_list(fc_engine* engine, fc_str prefix, fc_str after, uint64_t at_revision,
@@ -632,6 +633,15 @@ FC_API int32_t fc_cmdb_txn(fc_engine* engine, const fc_compare* compares, uint32
                            fc_op* op, fc_result_cb callback, void* user_data, fc_error* error);
 FC_API int32_t fc_cmdb_watch(fc_engine* engine, fc_str prefix, uint64_t after_revision, fc_op* op,
                              fc_result_cb callback, void* user_data);
+/* A lease that ends `ttl_ns` from now unless it is kept; its keys (fc_mutation.lease) are then deleted. The
+ * result's lease_ttl_ns may be more than was asked for. FC_E_CMDB: it may or may not have been done, and may
+ * be asked again; FC_E_UNSUPPORTED: the CMDB has no leases; keep and revoke FC_E_NOT_FOUND: it has ended. */
+FC_API int32_t fc_cmdb_lease_grant(fc_engine* engine, uint64_t ttl_ns, fc_op* op, fc_result_cb callback,
+                                   void* user_data);
+FC_API int32_t fc_cmdb_lease_keep(fc_engine* engine, uint64_t lease, fc_op* op, fc_result_cb callback,
+                                  void* user_data);
+FC_API int32_t fc_cmdb_lease_revoke(fc_engine* engine, uint64_t lease, fc_op* op, fc_result_cb callback,
+                                    void* user_data);
 
 #define FC_RECORD_KEY 0u
 #define FC_RECORD_CLASS 1u

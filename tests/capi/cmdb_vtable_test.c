@@ -143,10 +143,132 @@ static void negative_return_ends_the_operation_with_that_code(void) {
   free_map(map);
 }
 
+/* A CMDB that has leases and nothing else. */
+typedef struct leasing {
+  fc_engine** engine;
+  uint64_t ttl_ns; /* of the lease 7; 0: there is none */
+  int cancelled;
+} leasing;
+static int32_t answer_lease(leasing* store, fc_op op, int32_t code) {
+  fc_result answer;
+  memset(&answer, 0, sizeof(answer));
+  answer.struct_size = sizeof(answer);
+  answer.code = code;
+  answer.lease = 7;
+  answer.lease_ttl_ns = store->ttl_ns;
+  CHECK_INT(FC_OK, fc_op_complete(*store->engine, op, &answer));
+  return FC_OK;
+}
+static int32_t lease_grant(void* user_data, fc_op op, uint64_t ttl_ns) {
+  ((leasing*)user_data)->ttl_ns = ttl_ns;
+  return answer_lease(user_data, op, FC_OK);
+}
+static int32_t lease_keep(void* user_data, fc_op op, uint64_t lease) {
+  leasing* const store = user_data;
+  return answer_lease(store, op, lease == 7 && store->ttl_ns > 0 ? FC_OK : FC_E_NOT_FOUND);
+}
+static int32_t lease_revoke(void* user_data, fc_op op, uint64_t lease) {
+  (void)user_data, (void)op;
+  return lease == 7 ? FC_OK : FC_E_CMDB; /* 7: never answers */
+}
+static int32_t lease_txn(void* user_data, fc_op op, const fc_compare* compares, uint32_t compare_count,
+                         const fc_mutation* mutations, uint32_t mutation_count, uint64_t deadline) {
+  (void)compares, (void)compare_count, (void)deadline;
+  CHECK_INT(1, (int)mutation_count);
+  return answer_lease(user_data, op, mutations[0].lease == 7 ? FC_OK : FC_E_NOT_FOUND);
+}
+static void count_cancel(void* user_data, fc_op op) {
+  (void)op;
+  ++((leasing*)user_data)->cancelled;
+}
+
+typedef struct lease_result {
+  int calls;
+  int32_t code;
+  uint64_t lease, ttl_ns;
+} lease_result;
+static void on_lease(void* user_data, const fc_result* result) {
+  lease_result* const out = user_data;
+  ++out->calls;
+  out->code = result->code;
+  out->lease = result->lease;
+  out->ttl_ns = result->lease_ttl_ns;
+}
+
+static int32_t write_under(fc_engine* engine, uint64_t lease) {
+  lease_result out = {0, 0, 0, 0};
+  fc_mutation mutation;
+  memset(&mutation, 0, sizeof(mutation));
+  mutation.kind = FC_PUT;
+  mutation.key = text("/x");
+  mutation.lease = lease;
+  CHECK_INT(FC_PENDING, fc_cmdb_txn(engine, NULL, 0, &mutation, 1, 0, NULL, on_lease, &out, NULL));
+  run_until(engine, &out.calls, 1);
+  return out.code;
+}
+
+static void own_cmdb_may_have_leases(void) {
+  fc_engine* engine = NULL;
+  fc_engine_options options;
+  fc_cmdb_vtable vtable = kSilent;
+  leasing store = {&engine, 0, 0};
+  lease_result out = {0, 0, 0, 0};
+  fc_op op = 0;
+  vtable.txn = lease_txn;
+  vtable.cancel = count_cancel;
+  vtable.lease_grant = lease_grant;
+  init_options(&options, NULL);
+  options.cmdb = &vtable;
+  options.cmdb_user_data = &store;
+  CHECK_INT(FC_E_INVALID, fc_engine_create(&engine, &options, NULL)); /* all three or none */
+  vtable.lease_keep = lease_keep;
+  vtable.lease_revoke = lease_revoke;
+  CHECK_INT(FC_OK, fc_engine_create(&engine, &options, NULL));
+  CHECK_INT(FC_PENDING, fc_cmdb_lease_keep(engine, 7, NULL, on_lease, &out));
+  CHECK_INT(0, out.calls);
+  run_until(engine, &out.calls, 1);
+  CHECK_INT(FC_E_NOT_FOUND, out.code);
+  CHECK_INT(FC_PENDING, fc_cmdb_lease_grant(engine, 5000000000u, NULL, on_lease, &out));
+  run_until(engine, &out.calls, 2);
+  CHECK_INT(FC_OK, out.code);
+  CHECK(out.lease == 7 && out.ttl_ns == 5000000000u);
+  CHECK_INT(FC_PENDING, fc_cmdb_lease_keep(engine, out.lease, NULL, on_lease, &out));
+  run_until(engine, &out.calls, 3);
+  CHECK_INT(FC_OK, out.code);
+  CHECK_INT(FC_PENDING, fc_cmdb_lease_revoke(engine, 8, NULL, on_lease, &out));
+  run_until(engine, &out.calls, 4);
+  CHECK_INT(FC_E_CMDB, out.code);
+  CHECK_INT(FC_PENDING, fc_cmdb_lease_revoke(engine, 7, &op, on_lease, &out));
+  run_ready(engine);
+  CHECK_INT(FC_OK, fc_cancel(engine, op));
+  CHECK_INT(1, store.cancelled);
+  CHECK_INT(4, out.calls);
+  CHECK_INT(FC_E_NOT_FOUND, write_under(engine, 6));
+  CHECK_INT(FC_OK, write_under(engine, 7));
+  fc_engine_destroy(engine);
+}
+
+static void cmdb_without_leases_says_so(void) {
+  fc_engine* engine = NULL;
+  fc_engine_options options;
+  fc_op pending = 0;
+  lease_result out = {0, 0, 0, 0};
+  init_options(&options, NULL);
+  options.cmdb = &kSilent;
+  options.cmdb_user_data = &pending;
+  CHECK_INT(FC_OK, fc_engine_create(&engine, &options, NULL));
+  CHECK_INT(FC_PENDING, fc_cmdb_lease_grant(engine, 1000000000u, NULL, on_lease, &out));
+  run_until(engine, &out.calls, 1);
+  CHECK_INT(FC_E_UNSUPPORTED, out.code);
+  fc_engine_destroy(engine);
+}
+
 int main(void) {
   RUN(own_cmdb_that_answers_inside_the_call_carries_a_relocation);
   RUN(own_cmdb_that_answers_from_a_thread_carries_a_relocation);
   RUN(silent_cmdb_is_cancelled_and_its_late_answer_dropped);
   RUN(negative_return_ends_the_operation_with_that_code);
+  RUN(own_cmdb_may_have_leases);
+  RUN(cmdb_without_leases_says_so);
   return 0;
 }
