@@ -34,11 +34,12 @@ packets that a probe took on average.
 
 * 0 means: none seen, so fewer than about {bound:.0f} per million.
 * Delays: drawn for each packet by itself (seed 1) by a responder on a TUN device: log-normal around {median} ms (sigma {sigma}), and for
-  {tail:.1%} of the packets a Pareto tail from {from_ms} ms (exponent {exponent}). One packet in about 200 takes longer than 10 ms then,
-  as on the network where this library began.
+  {tail:.1%} of the packets a Pareto tail from {from_ms} ms (exponent {exponent}); one packet in about 200 takes longer than 10 ms then.
 * What it does not show: a host that stalls as a whole delays all packets of a probe. Hedges do not help there; a
   longer deadline does.
 * Probes during which the responder itself was kept from its processor for more than 1 ms are not counted ({excluded} of {total:,}).
+* Load average at the end of the run: {load:.1f} on {processors} processors. A prober that others keep from its processor sends its hedges
+  late: where that is more than the processors' number the hedged figures are too high, most at short deadlines.
 
 Command: `FASTCONTAINER_BIN=build/release/bin benchmarks/probe_deadlines.py {probes}`. Those at 10 ms are measured and judged by
 `./benchmarks/run.sh probe`, and a host of your own by `./benchmarks/run.sh probe --target HOST`.
@@ -68,6 +69,7 @@ def main():
     excluded = sum(int(run[f"{name}.excluded"]) for run in found.values() for name in VARIANTS)
     with open(os.path.join(DOCS, "probe-deadlines.md"), "w") as file:
         file.write(TEXT.format(probes=probes, table=rates, applied=applied, excluded=excluded, bound=3e6 / probes,
+                               load=os.getloadavg()[0], processors=os.cpu_count(),
                                total=probes * len(VARIANTS) * len(DEADLINES_MS), **DISTRIBUTION))
     with open(os.path.join(DOCS, "probe-deadlines.svg"), "w") as file:
         file.write(plot({label: [(deadline, run[f"{name}.false_per_million"]) for deadline, run in found.items()]

@@ -11,7 +11,7 @@
 #include <vector>
 
 // A log-normal body and, for a share of the packets, a Pareto tail; each packet by itself. Chosen so that of
-// one million packets about 5,000 take longer than 10 ms, as measured on a network whose mean is 1 ms.
+// one million packets about 5,000 take longer than 10 ms.
 struct DelayDistribution {
   double body_median_ms = 0.6;
   double body_sigma = 0.6;
@@ -20,7 +20,6 @@ struct DelayDistribution {
   double tail_exponent = 1.5;
   double most_ms = 1000;
 
-  // For a number from [0, 1) each: of the tail, of the delay.
   int64_t Draw(std::mt19937_64* random) const;
 };
 
