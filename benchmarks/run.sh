@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the release preset and runs the benchmarks (all, or those named: probe route relocation proxy); prints one table and
-# exits 1 if a goal of goals.json is missed. FASTCONTAINER_BIN names programs that are built already.
+# exits 1 if a goal of goals.json is missed, 2 if one could not be judged here. `probe --target HOST[:PORT]` measures a host of
+# yours instead. FASTCONTAINER_BIN names programs that are built already.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 export PYTHONDONTWRITEBYTECODE=1
