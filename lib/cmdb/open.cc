@@ -36,7 +36,8 @@ bool IsScheme(std::string_view scheme) {
 
 absl::StatusOr<std::unique_ptr<Cmdb>> OpenWithPlugin(std::string_view scheme, std::string_view url,
                                                      Reactor& reactor) {
-  const absl::StatusOr<const CmdbPlugin*> plugin = LoadCmdbPlugin(scheme);
+  // The same driver, by TLS.
+  const absl::StatusOr<const CmdbPlugin*> plugin = LoadCmdbPlugin(scheme == "etcds" ? "etcd" : scheme);
   if (plugin.ok()) return (*plugin)->open(url, reactor);
   const std::string why(plugin.status().message());
   if (absl::IsNotFound(plugin.status()))

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/cmdb/backends_etcd.h"
 #include "tests/unit/cmdb/backends_local.h"
 #include "tests/unit/cmdb/cmdb_fixture.h"
 #include "tests/unit/cmdb/prefixed_cmdb.h"
@@ -25,6 +26,7 @@ inline std::vector<std::unique_ptr<CmdbBackend>> AllBackends() {
 #if FASTCONTAINER_HAVE_SQLITE
   backends.push_back(std::make_unique<SqliteBackend>());
 #endif
+  backends.push_back(std::make_unique<EtcdBackend>());
   return backends;
 }
 
