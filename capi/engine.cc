@@ -26,16 +26,19 @@ void SetIfGiven(uint32_t given, uint32_t* out) {
   if (given != 0) *out = given;
 }
 
-int32_t ReadWitnesses(const fc_engine_options& in, RouterOptions* out, fc_error* error) {
-  if (in.witness_count > 0 && in.witnesses == nullptr)
-    return Fail(error, FC_E_INVALID, "fc_engine_options.witnesses: NULL, but witness_count is not 0");
-  for (uint32_t i = 0; i < in.witness_count; ++i) {
-    const absl::StatusOr<Address> address = Address::Parse(View(in.witnesses[i]));
-    if (!address.ok() || address->port != 0)
-      return Fail(error, FC_E_INVALID,
-                  absl::StrCat("fc_engine_options.witnesses: \"", Copy(in.witnesses[i]),
-                               "\" is not a numeric IPv4 or IPv6 address without a port"));
-    out->witnesses.push_back(*address);
+int32_t ReadAddresses(const char* field, const fc_str* from, uint32_t count, bool port,
+                      std::vector<Address>* out, fc_error* error) {
+  if (count > 0 && from == nullptr)
+    return Fail(error, FC_E_INVALID,
+                absl::StrCat("fc_engine_options.", field, ": NULL, but its count is not 0"));
+  for (uint32_t i = 0; i < count; ++i) {
+    const absl::StatusOr<Address> address = Address::Parse(View(from[i]));
+    if (!address.ok() || (address->port != 0) != port)
+      return Fail(
+          error, FC_E_INVALID,
+          absl::StrCat("fc_engine_options.", field, ": \"", Copy(from[i]),
+                       "\" is not a numeric IPv4 or IPv6 address with", port ? "" : "out", " a port"));
+    out->push_back(*address);
   }
   return FC_OK;
 }
@@ -57,7 +60,11 @@ int32_t ReadRouterOptions(const fc_engine_options& in, RouterOptions* out, fc_er
   SetIfGiven(in.freshness_ns, &out->freshness);
   SetIfGiven(in.guard_ns, &out->guard);
   SetIfGiven(in.service_deadline_ns, &out->service_deadline);
-  return ReadWitnesses(in, out, error);
+  out->confirm = in.confirm != 0 ? in.confirm : 1;
+  if (const int32_t code = ReadAddresses("peers", in.peers, in.peer_count, /*port=*/true, &out->peers, error);
+      code != FC_OK)
+    return code;
+  return ReadAddresses("witnesses", in.witnesses, in.witness_count, /*port=*/false, &out->witnesses, error);
 }
 
 struct UserParts {

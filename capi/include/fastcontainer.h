@@ -319,7 +319,8 @@ typedef struct fc_engine_options {
   void* cmdb_user_data;
   fc_str cluster_key_file; /* 64 hex digits (32 bytes) a line, one or two lines: all sign with the first;
                               empty: no key, and only loopback addresses are spoken to */
-  fc_str bind_address;     /* numeric, of the dispatch protocol's socket; empty: any address if there is a
+  fc_str bind_address;     /* numeric, of the dispatch protocol's socket, with a port if others name it as
+                              a peer; empty: any address if there is a
                               key, else 127.0.0.1 */
   const fc_policy_vtable* policy; /* NULL: keyed_choices */
   void* policy_user_data;
@@ -336,12 +337,16 @@ typedef struct fc_engine_options {
   uint32_t no_relocation;          /* not 0: route, but never write a placement (a reader) */
   uint32_t no_prepare;             /* not 0: no host starts a container while its present one is only
                                       suspected to be lost */
-  uint32_t reserved;
-  uint64_t wait_ns;      /* a request waits at most so long; default 30 s */
-  uint64_t start_ns;     /* a start may take so long and outlives its first caller; default 90 s */
-  uint64_t freshness_ns; /* a host heard from within this time is not probed; default 10 ms */
-  uint64_t guard_ns;     /* a host silent for so long while a response is awaited is probed; default 20 ms */
+  uint32_t confirm;                /* peers that must agree that a host is gone; default 1 */
+  uint64_t wait_ns;                /* a request waits at most so long; default 30 s */
+  uint64_t start_ns;               /* a start may take so long and outlives its first caller; default 90 s */
+  uint64_t freshness_ns;           /* a host heard from within this time is not probed; default 10 ms */
+  uint64_t guard_ns; /* a host silent for so long while a response is awaited is probed; default 20 ms */
   uint64_t service_deadline_ns; /* a dispatcher's answer may take so long; default 100 ms */
+  const fc_str* peers; /* other routers: numeric addresses with the ports of their bind_address. One that
+                          reaches a host which this engine does not stops a relocation */
+  uint32_t peer_count;
+  uint32_t reserved;
 } fc_engine_options;
 
 FC_API void fc_engine_options_init(fc_engine_options* options);

@@ -41,14 +41,20 @@ void ReadNumericHost(Fields& fields, const char* field, std::string* value) {
   if (!value->empty() && !IsNumericHost(*value)) fields.Fail(field, "must be a numeric address");
 }
 
-void ReadWitnesses(Fields& fields, Config* config) {
-  const json* witnesses = fields.Array("witnesses");
-  if (witnesses == nullptr) return;
-  for (const json& witness : *witnesses) {
-    if (!witness.is_string() || !IsNumericHost(witness.get<std::string>())) {
-      return fields.Fail("witnesses", "must be an array of numeric addresses");
-    }
-    config->witnesses.push_back(witness.get<std::string>());
+bool IsNumericWithPort(const std::string& text) {
+  sockaddr_storage parsed;
+  return ParseAddress(text, &parsed);
+}
+
+void ReadAddresses(Fields& fields, const char* field, bool port, std::vector<std::string>* out) {
+  const json* values = fields.Array(field);
+  if (values == nullptr) return;
+  for (const json& value : *values) {
+    const std::string text = value.is_string() ? value.get<std::string>() : "";
+    if (port ? !IsNumericWithPort(text) : !IsNumericHost(text))
+      return fields.Fail(field, port ? "must be an array of numeric addresses, each with a port"
+                                     : "must be an array of numeric addresses");
+    out->push_back(text);
   }
 }
 
@@ -176,8 +182,12 @@ std::optional<Config> FromJson(const json& value, std::string* error) {
   fields.Read("cmdb", &config.cmdb);
   fields.Read("cluster_key_file", &config.cluster_key_file);
   fields.Read("name", &config.name);
-  ReadNumericHost(fields, "bind", &config.bind);
-  ReadWitnesses(fields, &config);
+  fields.Read("bind", &config.bind);
+  if (!config.bind.empty() && !IsNumericHost(config.bind) && !IsNumericWithPort(config.bind))
+    fields.Fail("bind", "must be a numeric address, with a port if it is a peer of others");
+  ReadAddresses(fields, "witnesses", /*port=*/false, &config.witnesses);
+  ReadAddresses(fields, "peers", /*port=*/true, &config.peers);
+  fields.Read("confirm", &config.confirm, 1);
   ReadProfile(fields, &config);
   fields.Read("no_relocation", &config.no_relocation);
   fields.Read("freshness_ms", &config.freshness, 1, kMaxMs);

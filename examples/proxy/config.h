@@ -61,6 +61,8 @@ struct Config {
   std::string name;
   std::string bind;
   std::vector<std::string> witnesses;
+  std::vector<std::string> peers;  // other proxies: address:port of their `bind`
+  double confirm = 1;
   bool paper = false;
   bool prepare = true;
   bool no_relocation = false;

@@ -19,7 +19,8 @@ void SetIf(T value, T* option) {
   if (value != T{}) *option = value;
 }
 
-void SetOptions(const Config& config, const std::vector<fc_str>& witnesses, fc_engine_options* options) {
+void SetOptions(const Config& config, const std::vector<fc_str>& witnesses, const std::vector<fc_str>& peers,
+                fc_engine_options* options) {
   options->profile = config.paper ? FC_PROFILE_PAPER : FC_PROFILE_DEFAULT;
   options->no_prepare = config.prepare ? 0 : 1;
   options->name = Str(config.name);
@@ -28,6 +29,9 @@ void SetOptions(const Config& config, const std::vector<fc_str>& witnesses, fc_e
   options->bind_address = Str(config.bind);
   options->witnesses = witnesses.data();
   options->witness_count = static_cast<uint32_t>(witnesses.size());
+  options->peers = peers.data();
+  options->peer_count = static_cast<uint32_t>(peers.size());
+  options->confirm = static_cast<uint32_t>(config.confirm);
   options->no_relocation = config.no_relocation ? 1 : 0;
   SetIf(config.limits.queue_per_container, &options->queue_per_container);
   SetIf(config.limits.queue_total, &options->queue_total);
@@ -73,11 +77,12 @@ void Engine::Log(void* user_data, int32_t level, fc_str component, fc_str messag
 }
 
 bool Engine::Create(std::string* error) {
-  std::vector<fc_str> witnesses;
+  std::vector<fc_str> witnesses, peers;
   for (const std::string& witness : config_.witnesses) witnesses.push_back(Str(witness));
+  for (const std::string& peer : config_.peers) peers.push_back(Str(peer));
   fc_engine_options options;
   fc_engine_options_init(&options);
-  SetOptions(config_, witnesses, &options);
+  SetOptions(config_, witnesses, peers, &options);
   options.log = Log;
   options.log_user_data = this;
   fc_error failure = FC_ERROR_INIT;

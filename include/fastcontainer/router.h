@@ -111,6 +111,10 @@ using PlaceCallback = absl::AnyInvocable<void(RouteCode code, const Placed* plac
 struct RouterOptions {
   std::string name;  // "by" of the records it writes
   std::vector<Address> witnesses;
+  // Dispatch addresses of other routers, with ports: asked whether they reach a host that this one does not.
+  // One that does stops a relocation; `confirm` of them must agree to it (1, or all that there are).
+  std::vector<Address> peers;
+  uint32_t confirm = 1;
   uint32_t queue_per_container = 1'000;
   uint32_t queue_total = 10'000;
   uint32_t relocations_per_second = 100;
@@ -134,6 +138,7 @@ struct RouterStats {
   uint64_t unknown_key = 0, queue_full = 0, timeouts = 0, failed = 0, cancelled = 0;
   uint64_t probes = 0, verdict_up = 0, verdict_down = 0, verdict_service_down = 0, local_faults = 0;
   uint64_t swaps = 0, swaps_won = 0, swaps_conflict = 0, swaps_unknown = 0, swaps_unavailable = 0;
+  uint64_t peer_probes = 0, peer_vetoes = 0;
   uint64_t prepares = 0, relocations = 0, budget_refused = 0, isolated = 0, vetoes = 0, policy_fallbacks = 0;
   uint64_t retries = 0, unsafe = 0, lost_tickets = 0;
   uint64_t bad_mac = 0, replayed = 0, malformed = 0;  // datagrams that were refused

@@ -38,7 +38,7 @@ std::array<uint8_t, kMac> MacOf(std::string_view data, const ClusterKey& key) {
 
 bool IsQuestion(MessageType type) {
   return type == MessageType::kEcho || type == MessageType::kAcquire || type == MessageType::kRenew ||
-         type == MessageType::kRelease;
+         type == MessageType::kRelease || type == MessageType::kPeerProbe;
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ enum Fields : uint32_t {
   kRetry = 1u << 9,
   kWhy = 1u << 10,  // moved, suspect
   kLoad = 1u << 11,
+  kVerdict = 1u << 12,
 };
 
 uint32_t FieldsOf(MessageType type) {
@@ -55,6 +56,10 @@ uint32_t FieldsOf(MessageType type) {
       return kSubject | kInstance | kReason | kWhy;
     case MessageType::kPrepare:
       return kSubject;
+    case MessageType::kPeerProbe:
+      return kHost;
+    case MessageType::kPeerVerdict:
+      return kHost | kVerdict;
   }
   return 0;
 }
@@ -206,6 +211,7 @@ void ReadFields(uint32_t fields, Reader* from, Message* message) {
     message->suspect = from->Flag();
   }
   if (fields & kLoad) message->load = ReadLoad(from);
+  if (fields & kVerdict) message->verdict = static_cast<PeerVerdict>(from->Number<uint8_t>());
 }
 
 }  // namespace
@@ -247,13 +253,15 @@ void EncodeMessage(const Message& message, std::string* out) {
     to.Flag(message.suspect);
   }
   if (fields & kLoad) WriteLoad(message.load, &to);
+  if (fields & kVerdict) to.Number(static_cast<uint8_t>(message.verdict));
 }
 
 absl::StatusOr<Message> DecodeMessage(std::string_view body) {
   Reader from(body);
   Message message;
   const uint8_t type = from.Number<uint8_t>();
-  if (type < static_cast<uint8_t>(MessageType::kEcho) || type > static_cast<uint8_t>(MessageType::kPrepare))
+  if (type < static_cast<uint8_t>(MessageType::kEcho) ||
+      type > static_cast<uint8_t>(MessageType::kPeerVerdict))
     return absl::InvalidArgumentError("dispatch message: unknown type");
   message.type = static_cast<MessageType>(type);
   message.request_id = from.Number<uint64_t>();

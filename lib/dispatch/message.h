@@ -26,11 +26,16 @@ enum class MessageType : uint8_t {
   kRelease = 10,
   kRevoke = 11,
   kPrepare = 12,
+  kPeerProbe = 13,
+  kPeerVerdict = 14,
 };
 
 // Questions are padded to this size; an answer is never longer.
 inline constexpr size_t kQuestionSize = 640;
 inline constexpr size_t kMaxDatagram = 1200;
+
+// What a router says of a host to another one. kNone: nothing yet.
+enum class PeerVerdict : uint8_t { kNone = 0, kUp = 1, kDown = 2, kServiceDown = 3, kUnknown = 4 };
 
 struct LoadReport {
   float free_cpu = 0;        // cores
@@ -62,7 +67,9 @@ struct Message {
   Nanos lease = 0;        // GRANT: length from the receipt (the router subtracts its question's age)
   Nanos since = 0;        // WAIT: starting for so long
   Nanos eta = 0;          // WAIT: expected to take so long still; 0: unknown
-  std::string host;       // MOVED: where the newer record says it is, "" for "not mine, look it up"
+  PeerVerdict verdict = PeerVerdict::kNone;  // PEER_VERDICT
+  std::string host;  // PEER_PROBE, PEER_VERDICT: which; MOVED: where the newer record says it is, "" for "not
+                     // mine, look it up"
   std::string reason;     // FULL, FAILED, REVOKE: for people; cut to 120 bytes
   Nanos retry_after = 0;  // FULL, FAILED
   bool moved = false;     // REVOKE: because the placement changed

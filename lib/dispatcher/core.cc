@@ -158,6 +158,8 @@ void DispatcherCore::OnMessage(const Address& from, const PeerId& peer, const Me
     case MessageType::kFull:
     case MessageType::kFailed:
     case MessageType::kRevoke:
+    case MessageType::kPeerProbe:
+    case MessageType::kPeerVerdict:
       return;  // answers; nothing was asked
   }
 }

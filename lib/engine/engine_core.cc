@@ -76,9 +76,9 @@ absl::Status Engine::Core::ReadKeys(const EngineOptions& options) {
   }
   if (options.bind_address.empty()) return absl::OkStatus();
   const absl::StatusOr<Address> parsed = Address::Parse(options.bind_address);
-  if (!parsed.ok() || parsed->port != 0)
+  if (!parsed.ok())
     return absl::InvalidArgumentError(absl::StrCat(
-        "bind_address: \"", options.bind_address, "\" is not a numeric IPv4 or IPv6 address without a port"));
+        "bind_address: \"", options.bind_address, "\" is not a numeric IPv4 or IPv6 address, with or without a port"));
   if (keys.empty() && !parsed->IsLoopback())
     return absl::PermissionDeniedError(
         absl::StrCat("bind_address: ", parsed->ToString(),
@@ -117,7 +117,7 @@ absl::Status Engine::Core::MakeRouter(RouterOptions options) {
   if (options.name.empty()) options.name = DefaultName();
   options.seed = RandomSeed();
   const Address local = bind ? bind : *Address::Parse(keys.empty() ? "127.0.0.1" : "0.0.0.0");
-  absl::StatusOr<std::unique_ptr<UdpSocket>> socket = UdpSocket::Create(*reactor, local.WithPort(0));
+  absl::StatusOr<std::unique_ptr<UdpSocket>> socket = UdpSocket::Create(*reactor, local);
   if (!socket.ok()) {
     if (absl::IsInvalidArgument(socket.status()) || absl::IsPermissionDenied(socket.status()))
       return socket.status();

@@ -75,6 +75,8 @@ void Router::Core::OnMessage(const Address& from, const Message& message) {
     if (host != nullptr) hosts_.NoteDispatcher(*host, now, &message.load);
     return hosts_.echo_prober().OnEchoOk(from, message);
   }
+  if (message.type == MessageType::kPeerProbe) return OnPeerProbe(from, message);
+  if (message.type == MessageType::kPeerVerdict) return OnPeerVerdict(from, message);
   if (host == nullptr) return;
   const bool loaded = message.type == MessageType::kGrant || message.type == MessageType::kWait ||
                       message.type == MessageType::kFull;

@@ -1,6 +1,7 @@
 // The router's state and its parts. One class, several files by subject: route.cc (requests and queues),
 // tickets.cc, container.cc (its records), ask.cc (the dispatch protocol), relocate.cc (placement),
-// verdicts.cc (what follows when a host is lost, and whether to believe it), overload.cc.
+// verdicts.cc (what follows when a host is lost, and whether to believe it), confirm.cc (what peers say of
+// it), overload.cc.
 #ifndef FASTCONTAINER_LIB_ROUTER_CORE_H_
 #define FASTCONTAINER_LIB_ROUTER_CORE_H_
 
@@ -152,6 +153,21 @@ struct ByName {
 };
 using ContainerSet = absl::btree_set<Container*, ByName>;
 
+// What the peers were asked of one host, and what each has answered.
+struct Inquiry {
+  uint64_t request = 0;  // 0: nothing yet
+  Nanos asked = 0;
+  int tries = 0;
+  bool over = false;  // who has not answered will not
+  std::vector<PeerVerdict> answers;
+  Reactor::TimerId timer = 0;
+};
+
+struct PeerQuestion {
+  Address from;
+  uint64_t request = 0;
+};
+
 struct TicketSlot {
   uint32_t generation = 1;
   bool open = false;
@@ -301,6 +317,19 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void EndLook(Container& c, bool late);
   void RunHostHook(HookPoint point, const HostState& host);
 
+  // confirm.cc
+  void AskPeers(HostState& host);
+  void SendPeerProbes(HostState& host);
+  void PeersWereSilent(HostState& host);
+  Admission Confirmed(HostState& host);
+  void OnPeerProbe(const Address& from, const Message& message);
+  void SendPeerVerdict(const Address& to, uint64_t request, const std::string& host, PeerVerdict verdict);
+  void AnswerPeers(HostState& host, PeerVerdict verdict);
+  void OnPeerVerdict(const Address& from, const Message& message);
+  bool PeerReaches(const HostState& host) const;
+  void EndVetoed(Container& c);
+  void AdmitWaiting();
+
   // overload.cc
   void LeaveOverloaded(Nanos now);
 
@@ -351,6 +380,8 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   TokenBucket budget_;
   TokenBucket prepare_budget_{kPreparesPerSecond, kPrepareBurst};
   absl::flat_hash_map<const HostState*, TokenBucket> host_budget_;
+  absl::flat_hash_map<const HostState*, std::unique_ptr<Inquiry>> inquiries_;
+  absl::flat_hash_map<const HostState*, std::vector<PeerQuestion>> peer_questions_;
   std::vector<std::pair<const HostState*, Nanos>> recent_down_;
   Nanos believed_until_ = 0;
   Nanos isolated_until_ = 0;

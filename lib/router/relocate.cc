@@ -81,12 +81,21 @@ void Router::Core::Admit(Container& c) {
   if (host_lost) {
     switch (MayBelieve(now)) {
       case Admission::kWait:
-        return;  // WitnessAnswered() admits again
+        return;  // AdmitWaiting() does
       case Admission::kNo:
         ++stats_.isolated;
         return EndRelocation(
             c, false,
             {RouteCode::kIsolated, "too many hosts are silent at once and no witness answers", kRetryAfter});
+      case Admission::kYes:
+        break;
+    }
+    switch (r.reason == "host-down" ? Confirmed(*r.from) : Admission::kYes) {
+      case Admission::kWait:
+        return;
+      case Admission::kNo:
+        if (LookAgain(c)) return;
+        return EndVetoed(c);
       case Admission::kYes:
         break;
     }

@@ -37,6 +37,7 @@ Router::Core::~Core() {
   for (const auto& [op, timer] : placing_) reactor_.CancelTimer(timer);
   Flush();
   for (const Prober::ProbeId probe : witness_probes_) prober_.Cancel(probe);
+  for (const auto& [host, inquiry] : inquiries_) reactor_.CancelTimer(inquiry->timer);
   reactor_.CancelTimer(renew_timer_);
   reactor_.CancelTimer(sweep_timer_);
   channel_->SetCallbacks(nullptr, nullptr);

@@ -18,6 +18,7 @@ constexpr size_t kMostSuspects = 8;
 }  // namespace
 
 void Router::Core::OnHostUp(HostState& host) {
+  AnswerPeers(host, PeerVerdict::kUp);
   std::erase_if(recent_down_, [&](const auto& d) { return d.first == &host; });
   if (std::exchange(host.told_down, false)) RunHostHook(HookPoint::kHostUp, host);
   const HostState* outer = std::exchange(serving_, &host);
@@ -35,6 +36,7 @@ void Router::Core::OnHostUp(HostState& host) {
 }
 
 void Router::Core::OnHostDown(HostState& host) {
+  AnswerPeers(host, PeerVerdict::kDown);
   Log(LogLevel::kWarning, absl::StrCat("host ", host.id, " is down: neither it nor its dispatcher answers"));
   if (InUse(host)) recent_down_.emplace_back(&host, reactor_.Now());
   if (!std::exchange(host.told_down, true)) RunHostHook(HookPoint::kHostDown, host);
@@ -43,6 +45,7 @@ void Router::Core::OnHostDown(HostState& host) {
 }
 
 void Router::Core::OnServiceDown(HostState& host, bool refused, Nanos check_started) {
+  AnswerPeers(host, PeerVerdict::kServiceDown);
   Log(LogLevel::kWarning, absl::StrCat("the dispatcher of host ", host.id, " does not answer",
                                        refused ? " (its port is closed)" : "", "; the host does"));
   const auto still_answers = [&](const Container& c) {
@@ -83,6 +86,7 @@ void Router::Core::LoseHost(HostState& host, absl::FunctionRef<bool(const Contai
 }
 
 void Router::Core::OnLocalFault(HostState& host, int error) {
+  AnswerPeers(host, PeerVerdict::kUnknown);
   const auto found = on_host_.find(&host);
   if (found == on_host_.end()) return;
   const std::vector<Container*> here(found->second.begin(), found->second.end());
@@ -97,6 +101,7 @@ void Router::Core::OnHostSuspect(HostState& host) {
   if (options_.no_relocation) return;
   const auto found = on_host_.find(&host);
   if (found == on_host_.end()) return;
+  AskPeers(host);
   // The candidates are asked while the old host still has time, so that a relocation finds them fresh.
   size_t looked = 0;
   for (Container* c : found->second) {
@@ -176,11 +181,7 @@ void Router::Core::WitnessAnswered(bool up) {
   if (witnesses_asked_ > 0) return;
   for (const Prober::ProbeId probe : witness_probes_) prober_.Cancel(probe);
   witness_probes_.clear();
-  const std::vector<Container*> waiting(relocating_.begin(), relocating_.end());
-  for (Container* c : waiting)
-    if (c->relocation != nullptr && c->relocation->candidates.empty() && c->relocation->timer == 0 &&
-        c->relocation->second_look == 0)
-      Admit(*c);
+  AdmitWaiting();
 }
 
 // Before anybody is refused: a container's deadline may be shorter than the way to every host, and who missed
@@ -218,6 +219,14 @@ void Router::Core::EndLook(Container& c, bool late) {
   r.candidates = Candidates(c, r.from, kMostSuspects);
   if (r.candidates.empty() && !late) return;
   reactor_.CancelTimer(std::exchange(r.second_look, 0));
+  switch (r.reason == "host-down" ? Confirmed(*r.from) : Admission::kYes) {
+    case Admission::kWait:
+      return r.candidates.clear();  // AdmitWaiting() goes on
+    case Admission::kNo:
+      return EndVetoed(c);
+    case Admission::kYes:
+      break;
+  }
   if (!r.candidates.empty()) return Choose(c);
   EndRelocation(
       c, false,

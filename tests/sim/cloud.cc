@@ -10,6 +10,7 @@ namespace fastcontainer::sim {
 namespace {
 
 constexpr uint16_t kDispatcherPort = 7070;
+constexpr uint16_t kRouterPort = 40'000;
 constexpr Nanos kCmdbDelay = 1 * kMillisecond;
 
 Address MachineAddress(int i) { return *Address::Parse(absl::StrCat("10.1.0.", i + 1)); }
@@ -174,9 +175,11 @@ void Cloud::AddProxy(int i) {
   RouterOptions router = options_.router;
   router.name = proxy.name;
   router.seed = options_.seed * 100 + static_cast<uint64_t>(i);
+  for (int peer = 0; options_.peers && peer < options_.proxies; ++peer)
+    if (peer != i) router.peers.push_back(ProxyAddress(peer).WithPort(kRouterPort));
   auto channel = std::make_unique<Channel>(
-      std::make_unique<SimSocket>(network_, *proxy.loop, proxy.address.WithPort(40'000)), Keys(), proxy.name,
-      static_cast<uint64_t>(proxy.loop->WallNow()));
+      std::make_unique<SimSocket>(network_, *proxy.loop, proxy.address.WithPort(kRouterPort)), Keys(),
+      proxy.name, static_cast<uint64_t>(proxy.loop->WallNow()));
   const RouterPorts ports{*proxy.loop, *proxy.mutant, *proxy.prober, proxy.policy, nullptr, &proxy.log};
   invariants_.SetBudget(proxy.name, {static_cast<double>(router.relocations_per_second),
                                      static_cast<double>(router.relocation_burst)});

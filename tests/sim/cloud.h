@@ -28,6 +28,7 @@ struct CloudOptions {
   int containers = 4;
   std::string spec = R"({"v":1,"command":["serve"],"concurrency":32})";
   RouterOptions router;
+  bool peers = false;  // each proxy is every other's peer
   Mutant router_mutant = Mutant::kNone;
   Mutant dispatcher_mutant = Mutant::kNone;
 };

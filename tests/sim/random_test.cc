@@ -30,6 +30,8 @@ CloudOptions Draw(uint64_t seed) {
   options.spec = random() % 2 == 0
                      ? R"({"v":1,"command":["serve"],"concurrency":8,"keep_alive":{"idle_s":3,"life_s":7}})"
                      : R"({"v":1,"command":["serve"],"concurrency":32})";
+  options.peers = random() % 2 == 0;
+  options.router.prepare = random() % 4 != 0;
   if (random() % 2 == 0) {
     options.router.relocations_per_second = 2;
     options.router.relocation_burst = 3;

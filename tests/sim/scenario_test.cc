@@ -310,6 +310,88 @@ TEST(Scenario, TwoHostsOfSixDieAtOnceAndNothingFails) {
   ExpectHolds(cloud);
 }
 
+CloudOptions WithPeers() {
+  CloudOptions options = Wide();
+  options.peers = true;
+  return options;
+}
+
+TEST(Scenario, ProxyThatAloneCannotReachAHostMovesNothing) {
+  Cloud cloud(WithPeers());
+  cloud.Warm();
+  const size_t victim = cloud.HostOf(0);
+  for (const bool there : {true, false}) {
+    const Address proxy = cloud.proxy(0).address;
+    const Address host = cloud.machine(victim).address();
+    cloud.network().Block(there ? proxy : host, there ? host : proxy, true);
+    cloud.Run(5 * kSecond, kRepeatable);
+    EXPECT_EQ(cloud.invariants().relocations(), 0u) << Notes(cloud);
+    cloud.network().Heal();
+    cloud.Run(10 * kSecond, kRepeatable);
+  }
+  EXPECT_GT(cloud.proxy(0).router->Stats().peer_vetoes, 0u);
+  ExpectHolds(cloud);
+}
+
+TEST(Scenario, PeersAgreeThatAHostIsDeadAndNothingFails) {
+  for (const bool frozen : {false, true}) {
+    Cloud cloud(WithPeers());
+    cloud.Warm();
+    const size_t victim = cloud.HostOf(0);
+    if (frozen)
+      cloud.FreezeMachine(victim);
+    else
+      cloud.LosePower(victim);
+    cloud.Run(5 * kSecond, kRepeatable);
+    cloud.Run(5 * kSecond);
+    ExpectNoneFailed(cloud);
+    EXPECT_NE(cloud.HostOf(0), victim);
+    if (frozen) cloud.ThawMachine(victim);
+    ExpectHolds(cloud);
+  }
+}
+
+TEST(Scenario, RackOfThreeThatIsLostMovesWithPeersToo) {
+  Cloud cloud(WithPeers());
+  cloud.Warm();
+  // The first two machines with containers: a third of all.
+  for (const size_t victim : {size_t{0}, size_t{1}}) cloud.LosePower(victim);
+  cloud.Run(5 * kSecond, kRepeatable);
+  cloud.Run(10 * kSecond);
+  ExpectNoneFailed(cloud);
+  for (int i = 0; i < 24; ++i) EXPECT_GE(cloud.HostOf(i), 2u);
+  ExpectHolds(cloud);
+}
+
+TEST(Scenario, PeerThatIsDeadItselfDoesNotHoldUpARelocation) {
+  CloudOptions options = WithPeers();
+  options.proxies = 3;
+  Cloud cloud(options);
+  cloud.Warm();
+  cloud.network().SetDown(cloud.proxy(2).address, true);
+  const size_t victim = cloud.HostOf(0);
+  cloud.LosePower(victim);
+  cloud.proxy(0).client->Send(Cloud::KeyOf(0), true, kMillisecond);
+  cloud.proxy(1).client->Send(Cloud::KeyOf(0), true, kMillisecond);
+  cloud.Run(5 * kSecond);
+  ExpectNoneFailed(cloud);
+  EXPECT_NE(cloud.HostOf(0), victim);
+  ExpectHolds(cloud);
+}
+
+TEST(Scenario, ProxyWithoutAnyLivingPeerAsksAWitnessAndMoves) {
+  Cloud cloud(WithPeers());
+  cloud.Warm();
+  cloud.network().SetDown(cloud.proxy(1).address, true);
+  const size_t victim = cloud.HostOf(0);
+  cloud.LosePower(victim);
+  cloud.proxy(0).client->Send(Cloud::KeyOf(0), true, kMillisecond);
+  cloud.Run(5 * kSecond);
+  ExpectNoneFailed(cloud);
+  EXPECT_NE(cloud.HostOf(0), victim);
+  ExpectHolds(cloud);
+}
+
 TEST(Scenario, PlaceMovesARunningContainerWithoutAFailure) {
   Cloud cloud(CloudOptions{});
   cloud.Warm();

@@ -31,14 +31,16 @@ Message Full(MessageType type) {
   m.reason = std::string(300, 'r');
   m.retry_after = kSecond;
   m.moved = true;
+  m.verdict = PeerVerdict::kServiceDown;
   m.load = {1.5f, 1u << 30, 12.5f, 3, 1, true, 500};
   return m;
 }
 
-constexpr MessageType kAll[] = {MessageType::kEcho,    MessageType::kEchoOk, MessageType::kAcquire,
-                                MessageType::kGrant,   MessageType::kWait,   MessageType::kMoved,
-                                MessageType::kFull,    MessageType::kFailed, MessageType::kRenew,
-                                MessageType::kRelease, MessageType::kRevoke, MessageType::kPrepare};
+constexpr MessageType kAll[] = {MessageType::kEcho,      MessageType::kEchoOk,     MessageType::kAcquire,
+                                MessageType::kGrant,     MessageType::kWait,       MessageType::kMoved,
+                                MessageType::kFull,      MessageType::kFailed,     MessageType::kRenew,
+                                MessageType::kRelease,   MessageType::kRevoke,     MessageType::kPrepare,
+                                MessageType::kPeerProbe, MessageType::kPeerVerdict};
 
 std::string Encoded(const Message& message) {
   std::string body;
@@ -53,11 +55,14 @@ TEST(Message, EveryTypeKeepsItsFieldsAndLosesTheOthers) {
     ASSERT_TRUE(out.ok()) << static_cast<int>(type) << " " << out.status();
     EXPECT_EQ(out->type, type);
     EXPECT_EQ(out->request_id, in.request_id);
-    const bool subject = type != MessageType::kEcho && type != MessageType::kEchoOk;
+    const bool peer = type == MessageType::kPeerProbe || type == MessageType::kPeerVerdict;
+    const bool subject = type != MessageType::kEcho && type != MessageType::kEchoOk && !peer;
     EXPECT_EQ(out->container, subject ? in.container : "");
     EXPECT_EQ(out->epoch, subject ? 7u : 0u);
     EXPECT_EQ(out->address, type == MessageType::kGrant ? in.address : Address());
-    EXPECT_EQ(out->host, type == MessageType::kMoved ? in.host : "");
+    EXPECT_EQ(out->host, peer || type == MessageType::kMoved ? in.host : "");
+    EXPECT_EQ(out->verdict,
+              type == MessageType::kPeerVerdict ? PeerVerdict::kServiceDown : PeerVerdict::kNone);
     EXPECT_EQ(out->moved, type == MessageType::kRevoke);
     EXPECT_EQ(out->suspect, type == MessageType::kRevoke || type == MessageType::kAcquire);
     EXPECT_EQ(Encoded(*out), Encoded(in));

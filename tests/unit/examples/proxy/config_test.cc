@@ -26,7 +26,7 @@ TEST(Config, EveryFieldIsRead) {
   std::string error;
   const auto config = ParseConfig(
       R"({"listen":"[::1]:80","admin":"127.0.0.1:9901","cmdb":"memory:","cluster_key_file":"k","name":"n",
-          "bind":"127.0.0.1","witnesses":["192.0.2.1","2001:db8::1"],"profile":"paper","prepare":false,"no_relocation":true,
+          "bind":"127.0.0.1:7071","peers":["127.0.0.2:7071"],"confirm":2,"witnesses":["192.0.2.1","2001:db8::1"],"profile":"paper","prepare":false,"no_relocation":true,
           "freshness_ms":1,"guard_ms":2,"service_deadline_ms":3,"log":{"path":"off","level":"error"},
           "timeouts":{"header_ms":1,"body_ms":2,"send_ms":3,"idle_ms":4,"connect_ms":5,"response_ms":6,
             "upstream_idle_ms":7,"wait_ms":8,"start_ms":9,"drain_ms":0},
