@@ -87,14 +87,13 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
       });
       return id;
     }
-    auto job = [this, weak = weak_from_this(), id, compares = std::move(compares),
-                mutations = std::move(mutations)](SqliteDatabase& database) mutable {
-      TxnResult result = database.Apply(compares, mutations);
-      if (result.outcome == TxnOutcome::kOk) FileWatch::Touch(path_);
-      Post(weak,
-           [id, result = std::move(result)](Core& core) mutable { core.EndJob(id, std::move(result)); });
-    };
-    AddJob(id, deadline, std::move(job), nullptr);
+    AddTimer(id, deadline, nullptr);
+    jobs_[id].job = worker_->SubmitTxn(
+        std::move(compares), std::move(mutations), [this, weak = weak_from_this(), id](TxnResult result) {
+          if (result.outcome == TxnOutcome::kOk) FileWatch::Touch(path_);
+          Post(weak,
+               [id, result = std::move(result)](Core& core) mutable { core.EndJob(id, std::move(result)); });
+        });
     return id;
   }
 
@@ -168,11 +167,14 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
   }
 
   void AddJob(OpId id, Nanos deadline, SqliteWorker::Job work, Expired expired) {
-    Running& job = jobs_[id];
-    job.timer = reactor_.At(deadline, [weak = weak_from_this(), id, expired] {
+    AddTimer(id, deadline, expired);
+    jobs_[id].job = worker_->Submit(std::move(work));
+  }
+
+  void AddTimer(OpId id, Nanos deadline, Expired expired) {
+    jobs_[id].timer = reactor_.At(deadline, [weak = weak_from_this(), id, expired] {
       if (const auto core = weak.lock(); core != nullptr && !core->stopped_) core->Expire(id, expired);
     });
-    job.job = worker_->Submit(std::move(work));
   }
 
   template <typename Result>

@@ -247,44 +247,4 @@ absl::StatusOr<TxnOutcome> SqliteDatabase::WriteAll(const std::vector<Compare>& 
   return TxnOutcome::kOk;
 }
 
-TxnResult SqliteDatabase::Commit(TxnResult result) {
-  const int code = sqlite3_exec(db_, "COMMIT", nullptr, nullptr, nullptr);
-  if (code == SQLITE_OK) {
-    result.outcome = TxnOutcome::kOk;
-    return result;
-  }
-  // The frame that commits is the last one written, so where a write failed, or the lock was not had, the log
-  // has no whole one. After any other error, of fsync for instance, it may have one, which another process
-  // would recover.
-  const bool refused =
-      code == SQLITE_IOERR_WRITE || (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_BUSY;
-  TxnResult failed;
-  failed.outcome = refused ? TxnOutcome::kUnavailable : TxnOutcome::kUnknown;
-  failed.error = std::string(Error(code).message());
-  return failed;
-}
-
-TxnResult SqliteDatabase::Apply(const std::vector<Compare>& compares,
-                                const std::vector<Mutation>& mutations) {
-  TxnResult result;
-  absl::Status status = CheckTxn(compares, mutations);
-  if (status.ok()) status = Execute("BEGIN IMMEDIATE");
-  if (!status.ok()) {
-    result.error = std::string(status.message());
-    return result;
-  }
-  const absl::StatusOr<TxnOutcome> outcome = WriteAll(compares, mutations, &result);
-  if (!outcome.ok()) {
-    result = TxnResult();
-    result.error = std::string(outcome.status().message());
-  } else if (*outcome == TxnOutcome::kOk) {
-    result = Commit(std::move(result));
-  } else {
-    result.outcome = *outcome;
-  }
-  // Some errors have rolled it back already.
-  if (sqlite3_get_autocommit(db_) == 0) Execute("ROLLBACK").IgnoreError();
-  return result;
-}
-
 }  // namespace fastcontainer

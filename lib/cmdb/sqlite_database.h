@@ -49,6 +49,16 @@ class SqliteDatabase {
   // Changes when another connection has changed the file.
   absl::StatusOr<uint64_t> DataVersion();
   TxnResult Apply(const std::vector<Compare>& compares, const std::vector<Mutation>& mutations);
+  struct Transaction {
+    std::vector<Compare> compares;
+    std::vector<Mutation> mutations;
+    TxnResult result;
+  };
+  // A group: Begin() takes the file's lock (Aborted: it was not had), then ApplyAll() applies each as by
+  // Apply(), in their order, but durable by one fsync for all; or Abandon().
+  absl::Status Begin();
+  void ApplyAll(const std::vector<Transaction*>& transactions);
+  void Abandon();
 
   // When a lease ends: only within one start of the machine can moments be compared.
   struct BootTime {
@@ -96,6 +106,7 @@ class SqliteDatabase {
   absl::Status DeleteDueLeases(const BootTime& now);
   absl::Status Finish(uint64_t revision);
   TxnResult Commit(TxnResult result);
+  absl::Status WriteGroup(const std::vector<Transaction*>& transactions);
 
   sqlite3* const db_;
   const std::string path_;  // every error names it
