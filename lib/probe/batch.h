@@ -47,6 +47,7 @@ struct Batch {
   // Probes that have been begun and whose first packet has not left.
   uint32_t pending[Pace::kMostAtOnce] = {};
   uint32_t pending_count = 0;
+  bool full = false;       // there was no room for further probes
   Nanos paused_until = 0;  // the machine had no room for packets
   Pace pace;
   ProbeOptions options;

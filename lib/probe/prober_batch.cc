@@ -64,10 +64,14 @@ void ProberCore::CountDown(Batch* batch) {
   if (--batch->left == 0) FreeBatch(batch);
 }
 
-// How many more probes may be open on this socket so that all their answers fit its receive buffer.
-uint32_t ProberCore::RoomFor(uint32_t socket, uint32_t packets_each) const {
+// How many more probes may begin on this socket so that all the answers that may come at once fit its receive
+// buffer, or its sockets the table of descriptors.
+uint32_t ProberCore::RoomFor(uint32_t socket, uint32_t packets_each) {
+  Use& use = use_[socket];
+  Age(&use, clock_(CLOCK_MONOTONIC));
+  const uint32_t taken = sockets_.HasMany(socket) ? use.young[0] + use.young[1] : use.waiting;
   const uint32_t room = sockets_.room(socket) / packets_each;
-  return use_[socket].waiting < room ? room - use_[socket].waiting : 0;
+  return taken < room ? room - taken : 0;
 }
 
 // INT64_MAX: it waits for answers.
@@ -76,7 +80,8 @@ Nanos ProberCore::WakeOf(const Batch& batch) const {
   if (unsent == 0) return INT64_MAX;
   if (batch.pending_count > 0) {
     const Slot& first = slots_[batch.pending[0]];
-    if (RoomFor(first.socket, 1u + first.hedges) == 0) return INT64_MAX;
+    if (batch.full)
+      return sockets_.HasMany(first.socket) ? (use_[first.socket].slice + 1) * kSlice : INT64_MAX;
   }
   const Nanos at = batch.pace.Next(unsent);
   return at > batch.paused_until ? at : batch.paused_until;
@@ -115,6 +120,7 @@ uint32_t ProberCore::RunBatch(Batch* batch) {
   if (count == 0) return 0;
   const uint32_t socket = slots_[batch->pending[0]].socket;
   const uint32_t room = RoomFor(socket, 1u + slots_[batch->pending[0]].hedges);
+  batch->full = room == 0;
   if (room < count) count = room;
   uint32_t same = 0;
   while (same < count && slots_[batch->pending[same]].socket == socket) ++same;
@@ -169,7 +175,7 @@ void ProberCore::HasLeft(uint32_t index, const Reading& before, Nanos after, uin
   slot.tries = 1;
   slot.result.packets = 1;
   Use& use = use_[slot.socket];
-  ++use.waiting;
+  BeginToWait(&slot, after);
   ++use.unread;
   ++stats_.sent;
   Schedule(index);

@@ -40,6 +40,7 @@ ProberCore::~ProberCore() {
 }
 
 int ProberCore::Open(ProbeMechanism mechanism, int receive_buffer, sa_family_t family) {
+  opened_ = clock_(CLOCK_MONOTONIC);
   const int error = sockets_.Open(mechanism, receive_buffer);
   if (error != 0) return error;
   // Without it carrier changes go unseen, as in a machine that has none.
@@ -166,7 +167,10 @@ void ProberCore::Leave(Slot* slot) {
   const auto index = static_cast<uint32_t>(slot - slots_);
   deadlines_.Remove(index);
   if (slot->tries == 0) return;
-  --use_[slot->socket].waiting;
+  Use& use = use_[slot->socket];
+  --use.waiting;
+  const Nanos age = use.slice - slot->slice;
+  if (age == 0 || age == 1) --use.young[age];
   if (!HasPorts(slot->result.mechanism)) return;  // an echo request leaves nothing behind
   for (uint32_t packet = 0; packet < slot->tries; ++packet)
     sockets_.Forget(slot->socket, {slot->cookie, index, packet});
@@ -279,6 +283,7 @@ int ProberCore::Deliver() {
 int ProberCore::Process() {
   // Read before the sockets are: what came in until now is read before anything due by now is judged.
   const Nanos now = clock_(CLOCK_MONOTONIC);
+  if (now - opened_ >= kStampsBegin) stamps_begun_ = true;
   Receive();
   if (!deadlines_.empty() && deadlines_.earliest() <= now) DrainLinks();
   while (!deadlines_.empty() && deadlines_.earliest() <= now) Wake(deadlines_.first(), now);

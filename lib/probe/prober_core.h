@@ -131,6 +131,7 @@ class ProberCore {
     PacketOptions options;
     ProbeResult result;
     ProbeCompletion completion;
+    Nanos slice;   // when it began to wait
     Batch* batch;  // null: none
     uint32_t batch_index;
   };
@@ -139,7 +140,12 @@ class ProberCore {
   struct Use {
     uint32_t waiting = 0;  // probes
     uint32_t unread = 0;   // packets sent since the socket was empty, less those read
+    // Of those that wait: begun in the present slice of time, and in the one before. The others' hosts are
+    // silent, or far away, and will not answer all at once.
+    uint32_t young[2] = {};
+    Nanos slice = 0;
   };
+  static constexpr Nanos kSlice = 10 * kMillisecond;
 
   struct Reading {
     Nanos monotonic;
@@ -205,7 +211,9 @@ class ProberCore {
   void FreeBatch(Batch* batch);
   bool CancelBatch(uint64_t id);
   void CountDown(Batch* batch);
-  uint32_t RoomFor(uint32_t socket, uint32_t packets_each) const;
+  uint32_t RoomFor(uint32_t socket, uint32_t packets_each);
+  static void Age(Use* use, Nanos now);
+  void BeginToWait(Slot* slot, Nanos now);
   Nanos WakeOf(const Batch& batch) const;
   void RunBatches();
   void Fill(Batch* batch, uint32_t wanted);
@@ -216,6 +224,12 @@ class ProberCore {
   const Clock clock_;
   ProbeSockets sockets_;
   Use use_[ProbeSockets::kCount];
+  // The first socket of a machine that asks for stamps gets them a few milliseconds later. Until then what
+  // has been waiting in it is stamped when it is read.
+  static constexpr Nanos kStampsBegin = 100 * kMillisecond;
+  Nanos opened_ = 0;
+  bool stamps_begun_ = false;
+  Nanos read_began_ = 0;  // while they have not
   DeadlineHeap deadlines_;
   Slot* slots_ = nullptr;
   uint32_t capacity_ = 0;

@@ -64,6 +64,7 @@ void ProberCore::Receive() {
 // Whether there was anything.
 bool ProberCore::ReceiveFrom(uint32_t socket) {
   Use& use = use_[socket];
+  if (!stamps_begun_) read_began_ = clock_(CLOCK_MONOTONIC);
   bool failures = false;
   bool found = false;
   for (int reads = 0; reads < kReadsAtOnce; ++reads) {
@@ -207,6 +208,7 @@ ProberCore::Arrival ProberCore::ArrivalOf(const Departure& packet, Nanos stamp, 
   }
   const Nanos at = stamp - now.offset;
   if (at < packet.before - kClockStep || at > now.monotonic + kClockStep) return {now.monotonic, false};
+  if (!stamps_begun_ && at >= read_began_) return {now.monotonic, false};
   return {at, true};
 }
 

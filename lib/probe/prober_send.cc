@@ -7,6 +7,9 @@
 namespace fastcontainer {
 namespace {
 
+// Timers are late by less on an idle machine.
+constexpr Nanos kLateHedge = 1 * kMillisecond;
+
 // Whether the send may have returned what an earlier packet left on the socket: the errors that the kernel
 // makes of ICMP messages. EPERM (own firewall), EINVAL and EACCES (blackhole and prohibit routes) are not
 // among them.
@@ -52,11 +55,27 @@ int ProberCore::TrySend(Slot* slot, Departure* packet) {
   return error;
 }
 
+void ProberCore::Age(Use* use, Nanos now) {
+  const Nanos slice = now / kSlice;
+  if (slice == use->slice) return;
+  use->young[1] = slice == use->slice + 1 ? use->young[0] : 0;
+  use->young[0] = 0;
+  use->slice = slice;
+}
+
+void ProberCore::BeginToWait(Slot* slot, Nanos now) {
+  Use& use = use_[slot->socket];
+  Age(&use, now);
+  slot->slice = use.slice;
+  ++use.young[0];
+  ++use.waiting;
+}
+
 // The first packet of one probe.
 void ProberCore::SendAlone(uint32_t index) {
   const uint32_t socket = slots_[index].socket;
   if (use_[socket].unread >= kUnreadLimit) ReceiveFrom(socket);
-  ++use_[socket].waiting;
+  BeginToWait(&slots_[index], clock_(CLOCK_MONOTONIC));
   SendPacket(index);
   if (slots_[index].state == State::kWaiting) Schedule(index);
 }
@@ -93,6 +112,11 @@ void ProberCore::Schedule(uint32_t index) {
 
 void ProberCore::Wake(uint32_t index, Nanos now) {
   Slot& slot = slots_[index];
+  // A loop that was away when a hedge was due owes the host the time that the hedge would have had.
+  if (slot.next_hedge < slot.hedges) {
+    const Nanos late = now - (slot.start + slot.hedge[slot.next_hedge]);
+    if (late > kLateHedge) slot.deadline += late;
+  }
   if (now >= slot.deadline) {
     slot.result.stall = now - slot.deadline;
     stall_.Add(slot.result.stall, now, kStallHalfLife);

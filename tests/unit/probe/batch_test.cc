@@ -201,6 +201,22 @@ TEST_F(BatchTest, OpenProbesFitTheReceiveBuffer) {
   EXPECT_EQ(small.stats().lost, 0u);
 }
 
+TEST_F(BatchTest, SilentHostsDoNotHoldUpTheOthers) {
+  IgnoreEchoes(true);
+  ProberCore small{&TestClock};
+  ASSERT_EQ(small.Open(ProbeMechanism::kNone, 16 * 1024), 0);
+  Results results;
+  const uint64_t id = SubmitTo(&small, 1000, Within(kFar), 0, &results);
+  small.Process();
+  const uint64_t sent = small.stats().sent;
+  EXPECT_LE(small.NextDeadline(), TestClock(CLOCK_MONOTONIC) + 10 * kMs);
+  Stall(20 * kMs);
+  small.Process();
+  EXPECT_GT(small.stats().sent, sent);
+  EXPECT_EQ(results.total, 0) << "and none is judged before its time";
+  EXPECT_TRUE(small.Cancel(id));
+}
+
 TEST_F(BatchTest, PaceIsKeptHoweverOftenTheLoopLooks) {
   IgnoreEchoes(true);
   Results results;

@@ -231,13 +231,37 @@ TEST_F(ProberTest, HedgeThatFallsOnTheDeadlineIsNotSent) {
   EXPECT_EQ(raw_->TakeRequests().size(), 1u);
 }
 
-TEST_F(ProberTest, LoopThatSleptThroughTheHedgeSendsNoneAfterTheDeadline) {
+TEST_F(ProberTest, LoopThatSleptThroughTheHedgeSendsItAndGivesItItsTime) {
   Silence();
   Probe& probe = Submit("127.0.0.1", Within(kFar, kFar / 2));
   Stall(2 * kFar);
+  EXPECT_EQ(prober_.Process(), 0) << "one packet alone must not decide";
+  EXPECT_EQ(raw_->TakeRequests().size(), 2u);
+  StallUntil(prober_.NextDeadline());
   EXPECT_EQ(prober_.Process(), 1);
   EXPECT_EQ(probe.result.verdict, Verdict::kDownTimeout);
-  EXPECT_EQ(probe.result.packets, 1);
+  EXPECT_EQ(probe.result.packets, 2);
+}
+
+TEST_F(ProberTest, FirstAnswersOfAProberAreNotJudgedByTheTimeAtWhichTheyAreRead) {
+  // As stamps are before the kernel has begun with them: of the read.
+  const auto read_late = [this](ProberCore* prober) {
+    Probe& probe = SubmitBy(prober, Ipv4("127.0.0.1"), Within(kMs / 2));
+    realtime_ahead -= kMs * 9 / 10;  // less than a step
+    prober->Process();
+    realtime_ahead += kMs * 9 / 10;
+    if (probe.calls == 0) StallUntil(prober->NextDeadline());
+    prober->Process();
+    return probe.result.verdict;
+  };
+  ProberCore fresh{&TestClock};
+  ASSERT_EQ(fresh.Open(ProbeMechanism::kNone, 0), 0);
+  EXPECT_EQ(read_late(&fresh), Verdict::kUp);
+  ProberCore old{&TestClock};
+  Stall(-kSecond);
+  ASSERT_EQ(old.Open(ProbeMechanism::kNone, 0), 0);
+  Stall(kSecond);
+  EXPECT_EQ(read_late(&old), Verdict::kDownTimeout);
 }
 
 TEST_F(ProberTest, CancelledProbeNeverCallsBack) {

@@ -67,6 +67,9 @@ class ProberTest : public NetNamespace {
     return Submit(Ipv4(target), options);
   }
   Probe& Submit(const sockaddr_in& target, const ProbeOptions& options = ProbeOptions()) {
+    return SubmitBy(&prober_, target, options);
+  }
+  Probe& SubmitBy(ProberCore* prober, const sockaddr_in& target, const ProbeOptions& options) {
     Probe& probe = probes_.emplace_back();
     ProbeCompletion completion;
     completion.run = [](const ProbeCompletion& self, const ProbeResult& result) {
@@ -78,7 +81,7 @@ class ProberTest : public NetNamespace {
     };
     completion.user_data = &probe;
     probe.id =
-        prober_.Submit(reinterpret_cast<const sockaddr*>(&target), sizeof(target), options, completion);
+        prober->Submit(reinterpret_cast<const sockaddr*>(&target), sizeof(target), options, completion);
     EXPECT_NE(probe.id, 0u);
     EXPECT_EQ(probe.calls, 0) << "called back inside Submit()";
     return probe;
