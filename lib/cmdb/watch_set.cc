@@ -11,6 +11,12 @@ void WatchSet::Add(Cmdb::OpId id, std::string_view prefix, uint64_t after, Cmdb:
       id, Watch{std::string(prefix), after, std::make_shared<Cmdb::WatchCallback>(std::move(callback))});
 }
 
+bool WatchSet::Wants(std::string_view beginning) const {
+  return std::any_of(watches_.begin(), watches_.end(), [beginning](const auto& entry) {
+    return beginning.starts_with(entry.second.prefix) || entry.second.prefix.starts_with(beginning);
+  });
+}
+
 std::vector<Cmdb::OpId> WatchSet::Ids() const {
   std::vector<Cmdb::OpId> ids;
   ids.reserve(watches_.size());

@@ -34,6 +34,8 @@ class WatchSet {
   bool Cancel(Cmdb::OpId id) { return watches_.erase(id) > 0; }
   void Clear() { watches_.clear(); }
   bool empty() const { return watches_.empty(); }
+  // True if somebody watches keys that start with `beginning`, some or all of them.
+  bool Wants(std::string_view beginning) const;
 
   // Delivers a batch to everybody who lacks it; true if there is more in the log. A failed read disconnects,
   // unless it is Aborted: to be tried again.

@@ -15,6 +15,7 @@
 
 #include "tests/unit/cmdb/backends_etcd.h"
 #include "tests/unit/cmdb/backends_local.h"
+#include "tests/unit/cmdb/backends_postgresql.h"
 #include "tests/unit/cmdb/cmdb_fixture.h"
 #include "tests/unit/cmdb/prefixed_cmdb.h"
 
@@ -27,6 +28,9 @@ inline std::vector<std::unique_ptr<CmdbBackend>> AllBackends() {
   backends.push_back(std::make_unique<SqliteBackend>());
 #endif
   backends.push_back(std::make_unique<EtcdBackend>());
+#if FASTCONTAINER_TEST_POSTGRESQL
+  backends.push_back(std::make_unique<PostgresBackend>());
+#endif
   return backends;
 }
 
