@@ -268,6 +268,7 @@ void Client::OnEnd(CallId id, const CallEnd& end) {
   Pending& pending = found->second;
   pending.running = 0;
   if (end.status.ok() && pending.answered) {
+    last_answer_ = reactor_.Now();
     if (pending.call.needs_leader) OnSuccess();
     return Finish(id, {std::move(pending.answer), true});
   }
@@ -297,6 +298,15 @@ bool Client::TryAgain(CallId id, Pending& pending, const CallEnd& end) {
   return false;
 }
 
+// Others need not wait as long for a member that has said nothing at all, or that is there but gets nothing
+// done while another might.
+bool Client::IsUseless(const Pending& late) const {
+  const Nanos silent_since = std::max(late.sent_at, channel_->last_received());
+  const Nanos idle_since = std::max(late.sent_at, last_answer_);
+  const Nanos now = reactor_.Now();
+  return now - silent_since > kSilence || (options_.endpoints.size() > 1 && now - idle_since > kSilence);
+}
+
 void Client::OnDeadline(CallId id) {
   const auto found = calls_.find(id);
   if (stopped_ || found == calls_.end()) return;
@@ -305,10 +315,7 @@ void Client::OnDeadline(CallId id) {
   const bool sent = pending.running != 0;
   if (sent && channel_ != nullptr) {
     channel_->Cancel(pending.running);
-    // It has said nothing at all for long: others need not wait for it as well.
-    const Nanos silent_since = std::max(pending.sent_at, channel_->last_received());
-    if (up_ && reactor_.Now() - silent_since > kSilence)
-      Leave(absl::UnavailableError("etcd: the member does not answer"));
+    if (up_ && IsUseless(pending)) Leave(absl::UnavailableError("etcd: the member does not answer"));
   }
   Finish(id, {sent ? absl::DeadlineExceededError("etcd: no answer before the deadline")
                    : absl::UnavailableError(absl::StrCat("etcd: no member could be reached in time: ",

@@ -91,6 +91,7 @@ class Client : public std::enable_shared_from_this<Client> {
   void OnEnd(CallId id, const CallEnd& end);
   bool TryAgain(CallId id, Pending& pending, const CallEnd& end);
   void OnDeadline(CallId id);
+  bool IsUseless(const Pending& late) const;
   void Finish(CallId id, Result result);
   Nanos Jitter(Nanos longest);
 
@@ -107,6 +108,7 @@ class Client : public std::enable_shared_from_this<Client> {
   Reactor::TimerId connect_timer_ = 0;
   size_t failures_ = 0;    // of members, one after the other, since one has answered
   bool answered_ = false;  // the member at hand, since it was connected
+  Nanos last_answer_ = 0;
   absl::Status last_failure_;
   std::string token_;
   uint64_t token_generation_ = 0;

@@ -179,7 +179,6 @@ void GrpcChannel::OnBytes(std::string_view bytes) {
   const ssize_t taken =
       nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   in_session_ = false;
-  Flush();
   Dispatch();
   if (closed_) return;
   if (taken < 0) {
@@ -194,7 +193,10 @@ void GrpcChannel::OnBytes(std::string_view bytes) {
   CloseIfDrained();
 }
 
+// What the callbacks ask for is sent behind them, in one piece.
 void GrpcChannel::Dispatch() {
+  const auto self = shared_from_this();
+  dispatching_ = true;
   while (!events_.empty() && !closed_) {
     Event event = std::move(events_.front());
     events_.pop_front();
@@ -214,6 +216,8 @@ void GrpcChannel::Dispatch() {
         still->second.call.on_message = std::move(on_message);
     }
   }
+  dispatching_ = false;
+  Flush();
 }
 
 void GrpcChannel::OnClosed(const absl::Status& why) {
@@ -274,7 +278,7 @@ bool GrpcChannel::HasUnary() const {
 }
 
 void GrpcChannel::ScheduleFlush() {
-  if (in_session_ || flush_scheduled_) return;
+  if (in_session_ || dispatching_ || flush_scheduled_) return;
   flush_scheduled_ = true;
   // What is asked for in one round goes in one write.
   reactor_.Defer([weak = weak_from_this()] {

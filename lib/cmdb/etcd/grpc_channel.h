@@ -123,6 +123,7 @@ class GrpcChannel : public std::enable_shared_from_this<GrpcChannel> {
   bool draining_ = false;
   bool closed_ = false;
   bool in_session_ = false;  // nghttp2 is on the stack
+  bool dispatching_ = false;
   bool flush_scheduled_ = false;
   std::string goaway_;
   CallId next_call_ = 1;

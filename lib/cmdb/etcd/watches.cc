@@ -77,6 +77,7 @@ void Watches::OpenStream(Client& client) {
     if (std::exchange(first, false)) {
       watch.wire_id = next_wire_id_++;
       by_wire_id_[watch.wire_id] = id;
+      unconfirmed_ = {watch.wire_id};
       call.message = EncodeWatchCreate({watch.wire_id, watch.prefix, watch.cursor + 1});
       stream_ = client.channel().Start(std::move(call));
     } else {
@@ -90,14 +91,20 @@ void Watches::Create(Client& client, Cmdb::OpId id, Watch& watch) {
   watch.partial.clear();
   watch.wire_id = next_wire_id_++;
   by_wire_id_[watch.wire_id] = id;
+  unconfirmed_.push_back(watch.wire_id);
   client.channel().Send(stream_, EncodeWatchCreate({watch.wire_id, watch.prefix, watch.cursor + 1}));
 }
 
 void Watches::OnMessage(std::string_view message) {
   absl::StatusOr<WatchResponse> response = DecodeWatch(message);
   if (!response.ok()) return CloseStream(response.status());
-  // A broadcast (watch_id -1) answers a request for progress. It can overtake events in etcd before 3.4.25,
-  // so nothing is concluded from it.
+  if (response->created && !unconfirmed_.empty()) {
+    // One that is refused is not named; but creations are answered in their order.
+    if (response->watch_id < 0) response->watch_id = static_cast<int64_t>(unconfirmed_.front());
+    std::erase(unconfirmed_, static_cast<uint64_t>(response->watch_id));
+  }
+  // A broadcast answers a request for progress. It can overtake events in etcd before 3.4.25, so nothing is
+  // concluded from it.
   if (response->watch_id < 0) return;
   const auto found = by_wire_id_.find(static_cast<uint64_t>(response->watch_id));
   if (found == by_wire_id_.end()) {
@@ -193,6 +200,7 @@ void Watches::OnEnd(const absl::Status& why) {
   const auto self = shared_from_this();
   stream_ = 0;
   by_wire_id_.clear();
+  unconfirmed_.clear();
   for (auto& [id, watch] : watches_) {
     watch.wire_id = 0;
     watch.partial.clear();

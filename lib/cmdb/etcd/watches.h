@@ -3,6 +3,7 @@
 #define FASTCONTAINER_LIB_CMDB_ETCD_WATCHES_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <random>
@@ -73,6 +74,7 @@ class Watches : public std::enable_shared_from_this<Watches> {
   GrpcChannel::CallId stream_ = 0;  // 0: none is open
   uint64_t next_wire_id_ = 1;
   std::map<uint64_t, Cmdb::OpId> by_wire_id_;
+  std::deque<uint64_t> unconfirmed_;  // created on the stream at hand, in order, and not answered yet
   std::map<Cmdb::OpId, Watch> watches_;
   std::minstd_rand random_{std::random_device()()};
 };

@@ -249,9 +249,8 @@ TEST_P(CmdbConformance, AWatchMayCancelItselfAndOthersInItsCallback) {
     EXPECT_TRUE(cmdb_->Cancel(first));
     EXPECT_TRUE(cmdb_->Cancel(second));
   });
-  second = cmdb_->Watch("/p/", base_, [](const WatchEvent& event) {
-    EXPECT_NE(event.kind, WatchEvent::Kind::kPut) << "was cancelled";
-  });
+  // Which of the two is told first is the store's choice.
+  second = cmdb_->Watch("/p/", base_, [&](const WatchEvent&) { EXPECT_EQ(calls, 0) << "was cancelled"; });
   cmdb_->Watch("/p/", base_, third.Callback());
   Txn({}, {Put("/p/a", "1"), Put("/p/b", "1")});
   ASSERT_TRUE(Await([&] { return third.size() == 2; }));

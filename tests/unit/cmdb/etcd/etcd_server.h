@@ -123,6 +123,7 @@ class Cluster {
   }
   Child& member(int i) { return *members_[Index(i)].process; }
   size_t size() const { return members_.size(); }
+  uint16_t Port(int i) const { return members_[Index(i)].client; }
   std::string Endpoint(int i) const { return "127.0.0.1:" + std::to_string(members_[Index(i)].client); }
   std::string Endpoints() const {
     std::string all;
