@@ -13,7 +13,6 @@ class MemoryBackend final : public CmdbBackend {
  public:
   std::string name() const override { return "memory"; }
   Place Fresh() override { return {"memory:conformance-" + std::to_string(++stores_), ""}; }
-  Nanos ShortestLease() const override { return 30 * kMillisecond; }
 
  private:
   int stores_ = 0;
@@ -23,7 +22,6 @@ class SqliteBackend final : public CmdbBackend {
  public:
   std::string name() const override { return "sqlite"; }
   Place Fresh() override { return {"sqlite:" + folder_.File(std::to_string(++files_) + ".sqlite"), ""}; }
-  Nanos ShortestLease() const override { return 30 * kMillisecond; }
 
  private:
   TemporaryFolder folder_;

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <set>
@@ -41,20 +42,29 @@ TEST_P(CmdbConformance, AKeptLeaseLives) {
   Txn({}, {PutUnder(lease.id, "/kept", "1"), PutUnder(other.id, "/left", "1")});
   EventLog log = NewLog();
   cmdb_->Watch("/", base_ + 1, log.Callback());
-  // Kept at a quarter of its ttl, until the one that is not has ended.
+  // Kept at an eighth of its ttl, until the one that is not has ended. A machine that is too busy even for
+  // that may lose it, but not before the ttl has passed since it was last kept.
+  Nanos lives_until = 0;
   int kept = 0;
   std::function<void()> keep = [&] {
-    cmdb_->KeepLease(lease.id, [&](const absl::StatusOr<CmdbLease>& answer) {
-      if (answer.ok()) ++kept;
+    cmdb_->KeepLease(lease.id, [&, end = reactor_->Now() + ttl](const absl::StatusOr<CmdbLease>& answer) {
+      if (!answer.ok()) return;
+      lives_until = end;
+      ++kept;
     });
-    reactor_->After(ttl / 4, [&] { keep(); });
+    reactor_->After(ttl / 8, [&] { keep(); });
   };
   keep();
-  ASSERT_TRUE(Await([&] { return log.size() > 0; }));
-  EXPECT_EQ(log.lines()[0], "-/left@2");
-  EXPECT_GT(kept, 0);
-  EXPECT_EQ(Revoke(lease.id).status(), absl::OkStatus());
-  EXPECT_TRUE(absl::IsNotFound(Keep(other.id).status()));
+  const auto ended = [&](const char* line) {
+    return std::find(log.lines().begin(), log.lines().end(), line) != log.lines().end();
+  };
+  ASSERT_TRUE(Await([&] { return ended("-/left@2") || log.size() == 2; }));
+  if (reactor_->Now() < lives_until) {
+    EXPECT_THAT(log.lines(), ElementsAre("-/left@2"));
+    EXPECT_GT(kept, 0);
+    EXPECT_TRUE(absl::IsNotFound(Keep(other.id).status()));
+  }
+  Revoke(lease.id).status().IgnoreError();
 }
 
 TEST_P(CmdbConformance, ARevokedLeaseTakesItsKeysAtOnce) {

@@ -115,7 +115,7 @@ TEST_F(SqliteLeaseTest, TheLeaseOfAKilledProcessEndsInThoseThatLive) {
     // Straight on the database: a forked process must not use its parent's loop.
     auto database = SqliteDatabase::Open(path_, Role::kWriter);
     if (!database.ok()) _exit(1);
-    const absl::StatusOr<CmdbLease> lease = (*database)->GrantLease(100 * kMillisecond, BootTime::Now());
+    const absl::StatusOr<CmdbLease> lease = (*database)->GrantLease(kSecond, BootTime::Now());
     if (!lease.ok()) _exit(2);
     (*database)->Apply({}, {PutUnder(lease->id, "/a")});
     kill(getpid(), SIGKILL);
