@@ -74,7 +74,7 @@ int32_t StopContainer(void* user_data, fc_op op, fc_str, uint64_t) {
 void Put(Cloud& cloud, uint32_t kind, const std::string& name, const std::string& json) {
   char key[1024];
   const int32_t length = fc_record_key(kind, Str(name), key, sizeof(key));
-  fc_mutation put{FC_PUT, 0, {key, static_cast<size_t>(length)}, Str(json)};
+  fc_mutation put{FC_PUT, 0, {key, static_cast<size_t>(length)}, Str(json), 0};
   fc_error error = FC_ERROR_INIT;
   ++cloud.pending;
   const int32_t code = fc_cmdb_txn(

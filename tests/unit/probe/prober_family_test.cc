@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <netinet/icmp6.h>
 
+#include <ostream>
 #include <string>
 
 #include "lib/probe/prober_core.h"
@@ -18,6 +19,7 @@ struct Case {
   ProbeMechanism mechanism;
   sa_family_t family;
 };
+void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 
 class ProberFamilyTest : public ProberTest, public testing::WithParamInterface<Case> {
  protected:
