@@ -95,7 +95,9 @@ void ProberCore::SendPacket(uint32_t index) {
     if (IsPressure(slot.local_error)) slot.local_error = 0;
     return;
   }
-  if (slot.local_error == 0 && !(slot.result.packets > 0 && IsPressure(error))) slot.local_error = error;
+  // A second handshake from a port that was asked for has to wait for the first: that is no fault either.
+  const bool harmless = IsPressure(error) || error == EADDRNOTAVAIL || error == EADDRINUSE;
+  if (slot.local_error == 0 && !(slot.result.packets > 0 && harmless)) slot.local_error = error;
   // If a packet is already on its way the answer to it still counts; pressure may have passed at the hedge.
   if (slot.result.packets == 0 && !IsPressure(error)) Decide(index, Verdict::kLocalFault, error);
 }

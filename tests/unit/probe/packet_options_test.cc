@@ -102,6 +102,22 @@ TEST_F(PacketOptionsTest, HopLimitThatIsUsedUpSaysWhere) {
   EXPECT_EQ(probe.result.icmp_type, ICMP_TIME_EXCEEDED);
 }
 
+TEST_F(PacketOptionsTest, HandshakeFromAGivenPortCannotBeHedgedAndIsSilenceAllTheSame) {
+  Run("nft 'add table inet t; add chain inet t in { type filter hook input priority 0; }; "
+      "add rule inet t in ip daddr 127.0.0.9 drop'");
+  ProbeOptions options = Within(20 * kMs);
+  options.hedge = {kMs, 2 * kMs};
+  options.mechanism = ProbeMechanism::kTcpConnect;
+  options.packet.source.v4 = Ipv4("127.0.0.1");
+  options.packet.source.v4.sin_port = htons(34567);
+  sockaddr_in target = Ipv4("127.0.0.9");
+  target.sin_port = htons(9);
+  Probe& probe = Submit(target, options);
+  RunToTheEnd();
+  EXPECT_EQ(probe.result.verdict, Verdict::kDownTimeout);
+  EXPECT_EQ(probe.result.packets, 1);
+}
+
 TEST_F(PacketOptionsTest, SourceThatIsNotOurOwnIsALocalFault) {
   ProbeOptions options = Within(kFar);
   options.packet.source.v4 = Ipv4("10.9.9.9");
