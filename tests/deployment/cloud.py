@@ -39,10 +39,11 @@ class Response:
 class Cloud:
     """`with Cloud() as cloud:` has running dispatchers on all hosts, a running proxy, and class "apache" in the CMDB."""
 
-    def __init__(self, hosts=3, proxy=None, dispatcher=None, start=True):
+    def __init__(self, hosts=3, proxy=None, dispatcher=None, start=True, proxies=1):
         self.proxy_options = proxy or {}
         self.dispatcher_options = dispatcher or {}
         self.host_count = hosts
+        self.proxy_count = proxies
         self.start_all = start
         self.dispatchers = {}
         self.proxy = None
@@ -65,7 +66,7 @@ class Cloud:
         self.cmdb = "sqlite:" + self.path("cmdb.db")
         self.network = None
         try:
-            self.network = netns.Network(self.host_count)
+            self.network = netns.Network(self.host_count, self.proxy_count)
             self.apply({"classes": {"apache": self.apache_class()}})
             if self.start_all:
                 for host in self.network.hosts:
@@ -142,9 +143,30 @@ class Cloud:
         wait_until(lambda: self.read(f"{host}.out").count("ready\n") > seen or self.ended(child), f"{host} is ready")
         return child
 
+    @contextlib.contextmanager
+    def through(self, i):
+        """Loads and requests go to the i-th proxy (0 is the first)."""
+        before, self.network.proxy = self.network.proxy, self.network.proxies[i]
+        try:
+            yield
+        finally:
+            self.network.proxy = before
+
     def proxy_config(self):
         return {"listen": f"127.0.0.1:{PROXY_PORT}", "admin": f"127.0.0.1:{ADMIN_PORT}", "cmdb": self.cmdb,
                 "cluster_key_file": self.path("cluster.key"), "log": {"path": self.path("requests.log")}, **self.proxy_options}
+
+    def start_peers(self):
+        """A proxy in each namespace, each of them the others' peer."""
+        addresses = [f"{self.network.proxy_address(i)}:7071" for i in range(self.proxy_count)]
+        for i, own in enumerate(addresses):
+            peers = [address for address in addresses if address != own]
+            config = {**self.proxy_config(), "bind": own, "peers": peers,
+                      "log": {"path": self.path(f"requests-{i}.log")}}
+            path = self.write_config(f"proxy-{i}.json", config)
+            child = self.spawn(self.network.proxies[i], f"proxy-{i}", f"{BIN}/fc-proxy", "--config", path)
+            with self.through(i):
+                wait_until(lambda: self.ended(child) or self.healthy(), f"proxy {i} is healthy")
 
     def start_proxy(self):
         config = self.write_config("proxy.json", self.proxy_config())

@@ -100,22 +100,23 @@ class Namespace:
 
 
 class Network:
-    """A bridge in a namespace of its own, and on it a proxy (10.77.0.1) and `count` hosts (10.77.0.11, ...)."""
+    """A bridge in a namespace of its own, and on it proxies (10.77.0.1, ...) and `count` hosts (10.77.0.11, ...)."""
 
-    def __init__(self, count):
+    def __init__(self, count, proxies=1):
         prefix = f"fct{os.getpid()}-"
         self.namespaces = []
         try:
-            self._build(count, prefix)
+            self._build(count, proxies, prefix)
         except BaseException:
             self.delete()
             raise
 
-    def _build(self, count, prefix):
+    def _build(self, count, proxies, prefix):
         self.bridge = self._add(prefix + "bridge")
         self.bridge.run("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0")
         self.bridge.run("ip", "link", "set", "br0", "up")
-        self.proxy = self._attach(prefix + "proxy", "proxy", PROXY)
+        self.proxies = [self._attach(f"{prefix}proxy{i}", f"proxy{i}", self.proxy_address(i)) for i in range(proxies)]
+        self.proxy = self.proxies[0]  # that load and requests go through
         self.hosts = {}
         for i in range(1, count + 1):
             self.hosts[f"h{i}"] = self._attach(f"{prefix}h{i}", f"h{i}", self.address(f"h{i}"))
@@ -125,6 +126,10 @@ class Network:
 
     def __exit__(self, *_exception):
         self.delete()
+
+    @staticmethod
+    def proxy_address(i):
+        return f"{PROXY.rsplit('.', 1)[0]}.{1 + i}"
 
     @staticmethod
     def address(host):

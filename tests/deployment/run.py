@@ -20,8 +20,9 @@ def find(name):
     import forged
     import late_path
     import life
+    import peers
     import request_path
-    for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe):
+    for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")
