@@ -22,9 +22,28 @@ constexpr const char* kAccepted =
     "accepted are memory:NAME, etcd://HOST:PORT[,HOST:PORT], postgresql://... (this build has no SQLite)";
 #endif
 
+// For messages: without passwords, as a user's (RFC 3986, 3.2.1) or as parameters.
+std::string Redacted(std::string_view url) {
+  std::string text(url);
+  const size_t authority = text.find("://");
+  if (authority == std::string::npos) return text;
+  const size_t user = authority + 3;
+  const size_t end = std::min(text.find('?', user), text.size());
+  // A password may have an unescaped slash; the host and what follows have no @.
+  const size_t at = text.substr(0, end).rfind('@');
+  const size_t colon = text.find(':', user);
+  if (at != std::string::npos && colon < at) text.replace(colon + 1, at - colon - 1, "***");
+  for (size_t found = text.find("password="); found != std::string::npos;
+       found = text.find("password=", found + 1)) {
+    const size_t value = found + 9;
+    text.replace(value, std::min(text.find('&', value), text.size()) - value, "***");
+  }
+  return text;
+}
+
 absl::Status Refuse(std::string_view url, std::string_view why) {
   return absl::InvalidArgumentError(
-      absl::StrCat("CMDB \"", std::string(url), "\": ", std::string(why), "; ", kAccepted));
+      absl::StrCat("CMDB \"", Redacted(url), "\": ", std::string(why), "; ", kAccepted));
 }
 
 // It becomes part of a file's name.
@@ -36,8 +55,11 @@ bool IsScheme(std::string_view scheme) {
 
 absl::StatusOr<std::unique_ptr<Cmdb>> OpenWithPlugin(std::string_view scheme, std::string_view url,
                                                      Reactor& reactor) {
-  // The same driver, by TLS.
-  const absl::StatusOr<const CmdbPlugin*> plugin = LoadCmdbPlugin(scheme == "etcds" ? "etcd" : scheme);
+  // The same drivers: by TLS, and by the other name that libpq knows.
+  std::string_view driver = scheme;
+  if (scheme == "etcds") driver = "etcd";
+  if (scheme == "postgres") driver = "postgresql";
+  const absl::StatusOr<const CmdbPlugin*> plugin = LoadCmdbPlugin(driver);
   if (plugin.ok()) return (*plugin)->open(url, reactor);
   const std::string why(plugin.status().message());
   if (absl::IsNotFound(plugin.status()))

@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class OpenCmdbTest : public ::testing::Test {
  protected:
@@ -38,6 +39,16 @@ TEST_F(OpenCmdbTest, TellsWhichDriverItLookedForAndWhere) {
   EXPECT_THAT(text, HasSubstr("libfastcontainer-cmdb-nosuch.so"));
   EXPECT_THAT(text, HasSubstr("/nowhere, " TEST_PLUGINS));
   EXPECT_THAT(text, HasSubstr("/lib/fastcontainer"));
+}
+
+TEST_F(OpenCmdbTest, ErrorsShowNoPasswords) {
+  for (const char* url :
+       {"nosuch://me:Secr3t@h:1/x", "nosuch://me:Secr3t/@:@h", "nosuch://h/x?password=Secr3t",
+        "nosuch://h/x?a=b&sslpassword=Secr3t&c=d", "no such://me:Secr3t@h?password=Secr3t"}) {
+    EXPECT_THAT(TextOf(url), Not(HasSubstr("Secr3t"))) << url;
+    EXPECT_THAT(TextOf(url), HasSubstr("***")) << url;
+  }
+  EXPECT_THAT(TextOf("nosuch://me@h:1/x?a=b@c:d"), HasSubstr("\"nosuch://me@h:1/x?a=b@c:d\""));
 }
 
 TEST_F(OpenCmdbTest, ADriverInASharedObjectWorksOnTheCallersLoop) {
