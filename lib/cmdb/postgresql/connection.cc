@@ -92,8 +92,12 @@ void Connection::Write(Request request) {
   // A failure shows as a lost connection when its results are read; what is in doubt counts as sent.
   PQsendQueryPrepared(connection_.get(), request.statement, static_cast<int>(values.size()), values.data(),
                       lengths.data(), formats.data(), 1);
-  PQpipelineSync(connection_.get());
   request.parameters = Parameters();
+  Sync(std::move(request));
+}
+
+void Connection::Sync(Request request) {
+  PQpipelineSync(connection_.get());
   if (sent_.empty()) heard_at_ = reactor_.Now();
   sent_.push_back(std::move(request));
   if (silence_timer_ == 0) ArmSilenceTimer();

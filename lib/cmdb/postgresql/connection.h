@@ -62,7 +62,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   enum class State : uint8_t { kWaiting, kLookingUp, kConnecting, kSettingUp, kReady, kStopped };
-  enum class Step : uint8_t { kOrphan, kSession, kCreate, kVersion, kPrepare, kListen };
+  enum class Step : uint8_t { kOrphan, kSession, kCreate, kVersion, kListen };
   struct Close {
     void operator()(PGconn* connection) const { PQfinish(connection); }
   };
@@ -93,12 +93,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void JudgeVersion(const Result& result);
   std::string StepScript(Step step) const;
   void BecomeReady();
+  void Prepare();
   void Fail(std::string error);
   void ConnectLater();
 
   // connection.cc
   void OnReadyEvents(uint32_t events);
   void Write(Request request);
+  void Sync(Request request);
   void Flush();
   void Read();
   void TakeResults();

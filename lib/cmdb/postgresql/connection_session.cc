@@ -103,8 +103,6 @@ std::string Connection::StepScript(Step step) const {
       return CreateScript(options_.schema);
     case Step::kVersion:
       return VersionScript(options_.schema);
-    case Step::kPrepare:
-      return PrepareScript(options_.schema);
     case Step::kListen:
       break;
   }
@@ -157,8 +155,6 @@ void Connection::StepDone() {
       return RunStep(Step::kVersion);
     case Step::kVersion:
       return JudgeVersion(result);
-    case Step::kPrepare:
-      return listen_ == Listen::kYes ? RunStep(Step::kListen) : BecomeReady();
     case Step::kListen:
       return BecomeReady();
   }
@@ -174,7 +170,8 @@ void Connection::JudgeSession(const Result& result) {
 
 void Connection::JudgeVersion(const Result& result) {
   const std::string version = PQntuples(result.get()) == 1 ? PQgetvalue(result.get(), 0, 0) : "none";
-  if (version == std::to_string(kSchemaVersion)) return RunStep(Step::kPrepare);
+  if (version == std::to_string(kSchemaVersion))
+    return listen_ == Listen::kYes ? RunStep(Step::kListen) : BecomeReady();
   Fail(absl::StrCat("schema \"", options_.schema, "\" is of version ", version,
                     ", and this driver knows version ", kSchemaVersion));
 }
@@ -184,11 +181,28 @@ void Connection::BecomeReady() {
   reactor_.CancelTimer(connect_timer_);
   connect_timer_ = 0;
   state_ = State::kReady;
-  attempts_ = 0;
   last_error_.clear();
+  Prepare();
   for (Request& request : std::exchange(waiting_, {})) Write(std::move(request));
   Flush();
   observer_.ready();
+}
+
+// Its answer is awaited behind it by all that is sent next, and not by whoever sends it.
+void Connection::Prepare() {
+  for (const auto& [name, sql] : Statements(options_.schema))
+    PQsendPrepare(connection_.get(), name, sql.c_str(), 0, nullptr);
+  Request request;
+  request.id = next_id_++;
+  request.handler = Guarded([](Connection& self, const Answer& answer) {
+    if (answer.kind == Answer::Kind::kRows) {
+      self.attempts_ = 0;
+    } else if (answer.kind == Answer::Kind::kRefused) {
+      ++self.attempts_;
+      self.Lose(absl::StrCat("the session cannot be set up: ", answer.error));
+    }
+  });
+  Sync(std::move(request));
 }
 
 void Connection::Fail(std::string error) {

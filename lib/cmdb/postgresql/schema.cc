@@ -195,14 +195,12 @@ BEGIN
 END $f$;
 )sql";
 
-constexpr char kStatements[] = R"sql(
-PREPARE fc_get(bytea) AS SELECT value, revision FROM $S.records WHERE key = $1;
-PREPARE fc_list(bytea, bytea, bigint) AS
-  SELECT s.revision, s.compacted, r.key, r.value, r.revision FROM $S.store s LEFT JOIN
+constexpr std::pair<const char*, const char*> kStatements[] = {
+    {kGet, R"sql(SELECT value, revision FROM $S.records WHERE key = $1)sql"},
+    {kList, R"sql(SELECT s.revision, s.compacted, r.key, r.value, r.revision FROM $S.store s LEFT JOIN
     (SELECT key, value, revision FROM $S.records WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3) r ON true
-  ORDER BY r.key;
-PREPARE fc_list_at(bytea, bytea, bigint, bigint) AS
-  SELECT s.revision, s.compacted, r.key, r.value, r.revision FROM $S.store s LEFT JOIN
+  ORDER BY r.key)sql"},
+    {kListAt, R"sql(SELECT s.revision, s.compacted, r.key, r.value, r.revision FROM $S.store s LEFT JOIN
     (SELECT * FROM (
        (SELECT key, value, revision FROM $S.records
         WHERE key >= $1 AND key < $2 AND revision <= $4 ORDER BY key LIMIT $3)
@@ -212,21 +210,19 @@ PREPARE fc_list_at(bytea, bytea, bigint, bigint) AS
            WHERE revision > $4 AND key >= $1 AND key < $2 ORDER BY key, revision) replaced
         WHERE old_revision > 0 ORDER BY key LIMIT $3)) both_parts
      ORDER BY key LIMIT $3) r ON true
-  ORDER BY r.key;
-PREPARE fc_changes(bigint, bigint) AS
-  SELECT s.revision, s.compacted, c.revision, c.key, c.value FROM $S.store s LEFT JOIN
+  ORDER BY r.key)sql"},
+    {kChanges, R"sql(SELECT s.revision, s.compacted, c.revision, c.key, c.value FROM $S.store s LEFT JOIN
     (SELECT revision, key, value FROM $S.changes WHERE revision > $1
      ORDER BY revision FETCH FIRST ($2) ROWS WITH TIES) c ON true
-  ORDER BY c.revision, c.key;
-PREPARE fc_apply(bytea[], bigint[], bytea[], bytea[], bigint[]) AS SELECT * FROM $S.apply($1, $2, $3, $4, $5);
-PREPARE fc_grant(bigint) AS SELECT $S.grant_lease($1);
-PREPARE fc_keep(bigint) AS
-  UPDATE $S.leases SET expires = clock_timestamp() + ttl_us * interval '1 microsecond'
-  WHERE id = $1 AND $S.us_left(ttl_us, expires) > 0 RETURNING ttl_us;
-PREPARE fc_revoke(bigint) AS SELECT $S.revoke_lease($1);
-PREPARE fc_next_end AS SELECT $S.next_end();
-PREPARE fc_sweep AS SELECT $S.sweep();
-)sql";
+  ORDER BY c.revision, c.key)sql"},
+    {kApply, R"sql(SELECT * FROM $S.apply($1, $2, $3, $4, $5))sql"},
+    {kGrant, R"sql(SELECT $S.grant_lease($1))sql"},
+    {kKeep, R"sql(UPDATE $S.leases SET expires = clock_timestamp() + ttl_us * interval '1 microsecond'
+  WHERE id = $1 AND $S.us_left(ttl_us, expires) > 0 RETURNING ttl_us)sql"},
+    {kRevoke, R"sql(SELECT $S.revoke_lease($1))sql"},
+    {kNextEnd, R"sql(SELECT $S.next_end())sql"},
+    {kSweep, R"sql(SELECT $S.sweep())sql"},
+};
 
 }  // namespace
 
@@ -257,7 +253,11 @@ EXECUTE $all$)sql";
   return For(schema, script);
 }
 
-std::string PrepareScript(std::string_view schema) { return For(schema, kStatements); }
+std::vector<std::pair<const char*, std::string>> Statements(std::string_view schema) {
+  std::vector<std::pair<const char*, std::string>> statements;
+  for (const auto& [name, sql] : kStatements) statements.emplace_back(name, For(schema, sql));
+  return statements;
+}
 
 std::string ListenScript(std::string_view schema) { return For(schema, "LISTEN \"fastcontainer_$N\""); }
 

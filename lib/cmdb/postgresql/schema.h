@@ -2,8 +2,11 @@
 #ifndef FASTCONTAINER_LIB_CMDB_POSTGRESQL_SCHEMA_H_
 #define FASTCONTAINER_LIB_CMDB_POSTGRESQL_SCHEMA_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace fastcontainer::postgresql {
 
@@ -20,11 +23,11 @@ std::string SessionScript(std::string_view schema);
 std::string VersionScript(std::string_view schema);
 // Makes the schema and what is in it, once, however many try.
 std::string CreateScript(std::string_view schema);
-// Prepares the statements below.
-std::string PrepareScript(std::string_view schema);
 std::string ListenScript(std::string_view schema);
 
-// Statements, with their parameters and columns. Numbers are bigint.
+// What is to be prepared: names and texts.
+std::vector<std::pair<const char*, std::string>> Statements(std::string_view schema);
+// Their names, with their parameters and columns. Numbers are bigint.
 inline constexpr char kGet[] = "fc_get";  // key; value, revision
 // from, below, limit; store's revision, compacted, and NULL or key, value, revision
 inline constexpr char kList[] = "fc_list";

@@ -120,7 +120,14 @@ class Server {
            (parameters.empty() ? "" : "?" + parameters);
   }
   std::string Data() const { return folder_.File("data"); }
-  void Reload() const { kill(pid_, SIGHUP); }
+  uint16_t port() const { return port_; }
+  // A line of pg_hba.conf before all others.
+  void PrependAccessRule(const std::string& rule) const {
+    std::ostringstream rules;
+    rules << rule << "\n" << std::ifstream(Data() + "/pg_hba.conf").rdbuf();
+    std::ofstream(Data() + "/pg_hba.conf") << rules.str();
+    kill(pid_, SIGHUP);
+  }
   const TemporaryFolder& folder() const { return folder_; }
 
   // What psql would print, one line for each row, columns with | between; "ERROR ..." if it fails.
