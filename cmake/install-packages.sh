@@ -19,7 +19,19 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 echo "Installing: ${missing[*]}"
-# RUNLEVEL=1: the packages' servers (Apache, nginx) are not to be started as services.
+# RUNLEVEL=1: the packages' servers are not to be started as services.
 "${as_root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get update -q
 "${as_root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
   apt-get install -y -q --no-install-recommends "${missing[@]}"
+
+# Nor are they to be started at the next boot: the tests run them themselves.
+disable() {
+  [[ " ${missing[*]} " != *" $1 "* ]] || "${as_root[@]}" update-rc.d "$2" disable > /dev/null
+}
+disable etcd-server etcd
+disable nginx-light nginx
+disable postgresql-15 postgresql
+# And the empty cluster that came with the package goes again.
+if [[ " ${missing[*]} " == *" postgresql-15 "* ]] && pg_lsclusters -h | grep -q '^15 *main .*down'; then
+  "${as_root[@]}" pg_dropcluster 15 main
+fi
