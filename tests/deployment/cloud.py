@@ -63,10 +63,10 @@ class Cloud:
             shutil.copytree(os.path.join(HERE, source), self.path("site"), dirs_exist_ok=True)
         with open(self.path("cluster.key"), "w", opener=lambda p, f: os.open(p, f, 0o600)) as key:
             key.write(secrets.token_hex(32) + "\n")
-        self.cmdb = "sqlite:" + self.path("cmdb.db")
         self.network = None
         try:
             self.network = netns.Network(self.host_count, self.proxy_count)
+            self.cmdb = self.start_store()
             self.apply({"classes": {"apache": self.apache_class()}})
             if self.start_all:
                 for host in self.network.hosts:
@@ -106,6 +106,10 @@ class Cloud:
                        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         return {"command": [self.path("site", "container.sh")], "environment": environment,
                 "concurrency": 16, "ready": {"http": "/", "timeout_s": 30}, "stop": {"grace_s": 2}}
+
+    def start_store(self):
+        """The CMDB's URL."""
+        return "sqlite:" + self.path("cmdb.db")
 
     def spawn(self, namespace, name, *command):
         """A child in a namespace, in a session of its own, with its output in files of the cloud's folder."""

@@ -140,6 +140,10 @@ class Network:
         self.namespaces.append(namespace)
         return namespace
 
+    def add_server(self, name, address):
+        """A machine that is neither proxy nor host."""
+        return self._attach(f"fct{os.getpid()}-{name}", name, address)
+
     def _attach(self, name, port, address):
         namespace = self._add(name)
         self.bridge.run("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", name)

@@ -10,11 +10,12 @@ import netns
 
 SKIPPED = 77
 SECONDS = int(os.environ.get("FASTCONTAINER_TEST_SECONDS", "170"))  # before ctest's own limit, so that all is cleaned up
-TOOLS = ("ip", "nft", "bridge", "nsenter", "sysctl", "ss", "apache2", "ab", "wrk", "curl", "ping")
+TOOLS = ("etcd", "etcdctl", "ip", "nft", "bridge", "nsenter", "sysctl", "ss", "apache2", "ab", "wrk", "curl", "ping")
 
 
 def find(name):
     import bad_input
+    import etcd
     import fcprobe
     import first_light
     import forged
@@ -22,7 +23,7 @@ def find(name):
     import life
     import peers
     import request_path
-    for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers):
+    for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")
