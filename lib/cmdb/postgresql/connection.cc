@@ -18,6 +18,7 @@ namespace {
 constexpr Nanos kSilence = 5 * kSecond;
 // A record of TLS may have more than libpq takes from it at a time, and the descriptor does not tell.
 constexpr int kTlsReads = 3;
+constexpr size_t kGroup = 64;
 
 std::string OneLine(std::string_view text) {
   return absl::StrReplaceAll(std::string(absl::StripSuffix(std::string(text), "\n")),
@@ -31,9 +32,9 @@ bool IsFatal(const PGresult* result) {
 
 }  // namespace
 
-Connection::Connection(const Options& options, Listen listen, Reactor& reactor, Observer observer)
+Connection::Connection(const Options& options, Role role, Reactor& reactor, Observer observer)
     : options_(options),
-      listen_(listen),
+      role_(role),
       reactor_(reactor),
       observer_(std::move(observer)),
       random_(static_cast<uint64_t>(reactor.WallNow()) ^ static_cast<uint64_t>(getpid())) {}
@@ -62,12 +63,8 @@ Connection::RequestId Connection::Send(const char* statement, Parameters paramet
   request.parameters = std::move(parameters);
   request.handler = std::move(handler);
   const RequestId id = request.id;
-  if (state_ == State::kReady) {
-    Write(std::move(request));
-    Flush();
-    return id;
-  }
   waiting_.push_back(std::move(request));
+  if (state_ == State::kReady) WriteWaiting();
   if (state_ == State::kWaiting && !last_error_.empty()) {
     reactor_.Defer(Guarded([](Connection& self) {
       if (self.state_ != State::kWaiting || self.last_error_.empty()) return;
@@ -92,15 +89,31 @@ void Connection::Write(Request request) {
   // A failure shows as a lost connection when its results are read; what is in doubt counts as sent.
   PQsendQueryPrepared(connection_.get(), request.statement, static_cast<int>(values.size()), values.data(),
                       lengths.data(), formats.data(), 1);
-  request.parameters = Parameters();
-  Sync(std::move(request));
-}
-
-void Connection::Sync(Request request) {
-  PQpipelineSync(connection_.get());
+  if (role_ == Role::kReader) request.parameters = Parameters();
   if (sent_.empty()) heard_at_ = reactor_.Now();
   sent_.push_back(std::move(request));
+}
+
+void Connection::Sync() {
+  sent_.back().last = true;
+  PQpipelineSync(connection_.get());
   if (silence_timer_ == 0) ArmSilenceTimer();
+}
+
+void Connection::WriteWaiting() {
+  if (waiting_.empty() || finishing_ || (role_ == Role::kWriter && !sent_.empty())) return;
+  const size_t most = role_ == Role::kWriter ? kGroup : 1;
+  do {
+    for (size_t written = 0; written < most && !waiting_.empty(); ++written) {
+      if (written > 0 && waiting_.front().alone) break;
+      Write(std::move(waiting_.front()));
+      waiting_.pop_front();
+      sent_.back().last = false;
+      if (sent_.back().alone) break;
+    }
+    Sync();
+  } while (role_ == Role::kReader && !waiting_.empty());
+  Flush();
 }
 
 void Connection::Flush() {
@@ -128,6 +141,7 @@ void Connection::Read() {
     alive = PQconsumeInput(connection_.get()) == 1;
     TakeResults();
   }
+  if (state_ == State::kReady) WriteWaiting();
   while (state_ == State::kReady) {
     const std::unique_ptr<PGnotify, decltype(&PQfreemem)> notice(PQnotifies(connection_.get()), &PQfreemem);
     if (notice == nullptr) break;
@@ -145,14 +159,22 @@ void Connection::TakeResults() {
     Result result(PQgetResult(connection_.get()));
     // One after each statement; two say that there is nothing more.
     ends = result == nullptr ? ends + 1 : 0;
-    if (result != nullptr) TakeResult(std::move(result));
+    if (result != nullptr)
+      TakeResult(std::move(result));
+    else
+      EndStatement();
   }
+}
+
+void Connection::EndStatement() {
+  if (answering_ < sent_.size() && sent_[answering_].begun && !sent_[answering_].last) ++answering_;
 }
 
 // The transaction commits at the end of its part of the pipeline, so only that makes an answer good.
 void Connection::TakeResult(Result result) {
   heard_at_ = reactor_.Now();
-  Request& request = sent_.front();
+  Request& request = sent_[answering_];
+  request.begun = true;
   switch (PQresultStatus(result.get())) {
     case PGRES_PIPELINE_SYNC:
       return Finish();
@@ -173,13 +195,43 @@ void Connection::TakeResult(Result result) {
 }
 
 void Connection::Finish() {
-  Request request = std::move(sent_.front());
-  sent_.pop_front();
-  Answer::Kind kind = Answer::Kind::kRows;
-  if (!request.error.empty()) kind = request.fatal ? Answer::Kind::kLost : Answer::Kind::kRefused;
-  if (kind == Answer::Kind::kRows && request.result == nullptr) kind = Answer::Kind::kLost;
-  std::string error = request.error;
-  Answered(std::move(request), kind, std::move(error));
+  const std::shared_ptr<Connection> self = shared_from_this();
+  std::deque<Request> group;
+  bool last = false;
+  while (!last && !sent_.empty()) {
+    last = sent_.front().last;
+    group.push_back(std::move(sent_.front()));
+    sent_.pop_front();
+  }
+  answering_ = 0;
+  const auto failed =
+      std::find_if(group.begin(), group.end(), [](const Request& one) { return !one.error.empty(); });
+  const bool fatal = failed != group.end() && failed->fatal;
+  const std::string error = failed == group.end() ? "" : failed->error;
+  const std::string state = failed == group.end() ? "" : failed->state;
+  if (!error.empty() && !fatal && group.size() > 1) return SendAgain(std::move(group));
+  finishing_ = true;
+  for (Request& request : group) {
+    if (state_ != State::kReady && state_ != State::kWaiting) break;
+    Answer::Kind kind = Answer::Kind::kRows;
+    if (!error.empty()) kind = fatal ? Answer::Kind::kLost : Answer::Kind::kRefused;
+    if (error.empty() && request.result == nullptr) kind = Answer::Kind::kLost;
+    request.state = state;
+    Answered(std::move(request), kind, error);
+  }
+  finishing_ = false;
+}
+
+// Nothing of it was applied, and it cannot be told which are to blame.
+void Connection::SendAgain(std::deque<Request> group) {
+  for (auto request = group.rbegin(); request != group.rend(); ++request) {
+    request->alone = true;
+    request->begun = false;
+    request->result.reset();
+    request->error.clear();
+    request->state.clear();
+    waiting_.push_front(std::move(*request));
+  }
 }
 
 void Connection::Answered(Request request, Answer::Kind kind, std::string error) {
@@ -203,13 +255,15 @@ void Connection::Abandon(std::deque<Request> requests, Answer::Kind kind, const 
 void Connection::Lose(std::string error) {
   const std::shared_ptr<Connection> self = shared_from_this();
   // What the server said last tells more than that it is gone.
-  if (!sent_.empty() && !sent_.front().error.empty()) error = sent_.front().error;
+  for (const Request& request : sent_)
+    if (!request.error.empty()) error = request.error;
   if (!sent_.empty()) orphan_ = own_;
   UnwatchSocket();
   connection_.reset();
   reactor_.CancelTimer(silence_timer_);
   silence_timer_ = 0;
   state_ = State::kWaiting;
+  answering_ = 0;
   Abandon(std::exchange(sent_, {}), Answer::Kind::kLost, error);
   if (state_ == State::kStopped) return;
   ConnectLater();

@@ -31,14 +31,21 @@ struct Answer {
   std::string state;  // SQLSTATE of kRefused
 };
 
-// Belongs to the loop's thread. Statements are sent at once, each a transaction of its own, and answered in
-// their order; while there is no connection they wait for it, until a round of all hosts has failed. Handlers
-// and the observer run on the loop, never inside a call, and not after Stop().
+// Belongs to the loop's thread. Statements are answered in their order; while there is no connection they
+// wait for it, until a round of all hosts has failed. Handlers and the observer run on the loop, never inside
+// a call, and not after Stop().
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Handler = absl::AnyInvocable<void(Answer)>;
   using RequestId = uint64_t;
-  enum class Listen : bool { kNo, kYes };
+  enum class Role : uint8_t {
+    // Hears notifications. Each statement is sent at once, and is a transaction of its own.
+    kReader,
+    // What is sent while an answer is awaited is sent together after it, as one transaction: the commit,
+    // which
+    // waits for the disk, is shared. If one fails, all are tried again, each alone.
+    kWriter,
+  };
 
   struct Observer {
     // What earlier connections were asked has ended, whatever its outcome.
@@ -48,7 +55,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     absl::AnyInvocable<void(std::string_view payload)> notified;
   };
 
-  Connection(const Options& options, Listen listen, Reactor& reactor, Observer observer);
+  Connection(const Options& options, Role role, Reactor& reactor, Observer observer);
   ~Connection();
 
   void Start();
@@ -75,6 +82,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::string error;
     std::string state;
     bool fatal = false;
+    bool begun = false;  // has had a result
+    bool last = true;    // of its transaction
+    bool alone = false;  // was in a transaction that failed
   };
   // A server process, told apart from later ones with the same number.
   struct ServerProcess {
@@ -100,13 +110,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // connection.cc
   void OnReadyEvents(uint32_t events);
   void Write(Request request);
-  void Sync(Request request);
+  void Sync();
+  void WriteWaiting();
   void Flush();
   void Read();
   void TakeResults();
   void TakeResult(Result result);
+  void EndStatement();
   void Finish();
   void Lose(std::string error);
+  void SendAgain(std::deque<Request> group);
   void Answered(Request request, Answer::Kind kind, std::string error);
   void Abandon(std::deque<Request> requests, Answer::Kind kind, const std::string& error);
   void ArmSilenceTimer();
@@ -123,7 +136,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   const Options options_;
-  const Listen listen_;
+  const Role role_;
   Reactor& reactor_;
   Observer observer_;
   State state_ = State::kWaiting;
@@ -144,6 +157,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   RequestId next_id_ = 1;
   std::deque<Request> waiting_;
   std::deque<Request> sent_;
+  size_t answering_ = 0;    // the one of sent_ whose results come next
+  bool finishing_ = false;  // handlers are running, which may send more
 };
 
 }  // namespace fastcontainer::postgresql

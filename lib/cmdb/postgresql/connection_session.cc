@@ -171,7 +171,7 @@ void Connection::JudgeSession(const Result& result) {
 void Connection::JudgeVersion(const Result& result) {
   const std::string version = PQntuples(result.get()) == 1 ? PQgetvalue(result.get(), 0, 0) : "none";
   if (version == std::to_string(kSchemaVersion))
-    return listen_ == Listen::kYes ? RunStep(Step::kListen) : BecomeReady();
+    return role_ == Role::kReader ? RunStep(Step::kListen) : BecomeReady();
   Fail(absl::StrCat("schema \"", options_.schema, "\" is of version ", version,
                     ", and this driver knows version ", kSchemaVersion));
 }
@@ -183,8 +183,7 @@ void Connection::BecomeReady() {
   state_ = State::kReady;
   last_error_.clear();
   Prepare();
-  for (Request& request : std::exchange(waiting_, {})) Write(std::move(request));
-  Flush();
+  WriteWaiting();
   observer_.ready();
 }
 
@@ -202,7 +201,10 @@ void Connection::Prepare() {
       self.Lose(absl::StrCat("the session cannot be set up: ", answer.error));
     }
   });
-  Sync(std::move(request));
+  heard_at_ = reactor_.Now();
+  sent_.push_back(std::move(request));
+  Sync();
+  Flush();
 }
 
 void Connection::Fail(std::string error) {

@@ -27,12 +27,12 @@ void PostgresCmdb::Core::Start() {
   reading.ready = Guarded([](Core& core) { core.OnReaderReady(); });
   reading.lost = Guarded([](Core& core) { core.OnReaderLost(); });
   reading.notified = Guarded([](Core& core, std::string_view payload) { core.OnNotification(payload); });
-  reader_ = std::make_shared<Connection>(options_, Connection::Listen::kYes, reactor_, std::move(reading));
+  reader_ = std::make_shared<Connection>(options_, Connection::Role::kReader, reactor_, std::move(reading));
   Connection::Observer writing;
   writing.ready = Guarded([](Core& core) { core.OnWriterReady(); });
   writing.lost = [] {};
   writing.notified = [](std::string_view) {};
-  writer_ = std::make_shared<Connection>(options_, Connection::Listen::kNo, reactor_, std::move(writing));
+  writer_ = std::make_shared<Connection>(options_, Connection::Role::kWriter, reactor_, std::move(writing));
   reader_->Start();
   writer_->Start();
   poll_timer_ = reactor_.After(kPollInterval, Guarded([](Core& core) { core.Poll(); }));

@@ -120,23 +120,28 @@ CREATE FUNCTION $S.apply(compare_keys bytea[], compare_revisions bigint[], keys 
                                     of_leases bigint[])
 RETURNS TABLE (outcome bigint, at bigint, current_value bytea, current_revision bigint) LANGUAGE plpgsql AS $f$
 DECLARE
-  found_revision bigint;
   written bigint := 0;
 BEGIN
-  IF cardinality(keys) > 0 THEN PERFORM $S.take_turn(); END IF;
+  IF cardinality(keys) > 0 OR cardinality(compare_keys) > 1 THEN PERFORM $S.take_turn(); END IF;
   FOR i IN 1 .. cardinality(compare_keys) LOOP
-    SELECT r.revision INTO found_revision FROM $S.records r WHERE r.key = compare_keys[i];
-    IF coalesce(found_revision, 0) <> compare_revisions[i] THEN
-      RETURN QUERY SELECT 1::bigint, s.revision, r.value, coalesce(r.revision, 0)
-        FROM $S.store s, unnest(compare_keys) WITH ORDINALITY AS c(key, place) LEFT JOIN $S.records r ON r.key = c.key
-        ORDER BY c.place;
+    SELECT r.revision INTO current_revision FROM $S.records r WHERE r.key = compare_keys[i];
+    IF coalesce(current_revision, 0) <> compare_revisions[i] THEN
+      outcome := 1;
+      SELECT s.revision INTO at FROM $S.store s;
+      FOR j IN 1 .. cardinality(compare_keys) LOOP
+        SELECT r.value, r.revision INTO current_value, current_revision FROM $S.records r WHERE r.key = compare_keys[j];
+        current_revision := coalesce(current_revision, 0);
+        RETURN NEXT;
+      END LOOP;
       RETURN;
     END IF;
   END LOOP;
   FOR i IN 1 .. cardinality(keys) LOOP
     IF of_leases[i] <> 0 AND NOT EXISTS (SELECT FROM $S.leases l WHERE l.id = of_leases[i]
                                          AND $S.us_left(l.ttl_us, l.expires) > 0) THEN
-      RETURN QUERY SELECT 2::bigint, i::bigint - 1, NULL::bytea, NULL::bigint;
+      outcome := 2;
+      at := i - 1;
+      RETURN NEXT;
       RETURN;
     END IF;
   END LOOP;
@@ -144,7 +149,9 @@ BEGIN
     written := $S.change(written, keys[i], new_values[i], nullif(of_leases[i], 0));
   END LOOP;
   IF written = 0 THEN SELECT s.revision INTO written FROM $S.store s; END IF;
-  RETURN QUERY SELECT 0::bigint, written, NULL::bytea, NULL::bigint;
+  outcome := 0;
+  at := written;
+  RETURN NEXT;
 END $f$;
 
 CREATE FUNCTION $S.delete_keys_of(ended bigint[]) RETURNS void LANGUAGE plpgsql AS $f$

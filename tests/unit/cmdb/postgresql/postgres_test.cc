@@ -9,6 +9,7 @@
 namespace fastcontainer::postgresql {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -142,6 +143,43 @@ TEST_F(PostgresTest, ReadsDoNotWaitForTransactions) {
   EXPECT_FALSE(written);
   turn.Release();
   EXPECT_TRUE(Await([&] { return written; }));
+}
+
+TEST_F(PostgresTest, TransactionsThatWaitAreCommittedTogetherEachWithItsRevision) {
+  HeldTurn turn(server(), schema_);
+  std::vector<uint64_t> revisions;
+  for (const char* key : {"/a", "/b", "/c", "/d"}) {
+    cmdb_->Txn({{key, 0}}, {Put(key, "1")}, 0, [&](const TxnResult& result) {
+      EXPECT_EQ(result.outcome, TxnOutcome::kOk) << result.error;
+      revisions.push_back(result.revision);
+    });
+  }
+  turn.Release();
+  ASSERT_TRUE(Await([&] { return revisions.size() == 4; }));
+  EXPECT_THAT(revisions, ElementsAre(1, 2, 3, 4));
+  // The first alone, if its connection was there by then.
+  EXPECT_THAT(Sql("SELECT count(DISTINCT xmin::text) FROM $S.records"), AnyOf("1", "2"));
+}
+
+TEST_F(PostgresTest, ATransactionThatFailsTakesNoneOfThoseBesideItAlong) {
+  Sql("CREATE FUNCTION $S.refuse() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION 'not this'; "
+      "END $f$; "
+      "CREATE TRIGGER refuse BEFORE INSERT ON $S.records FOR EACH ROW WHEN (NEW.key = '/bad') "
+      "EXECUTE FUNCTION $S.refuse()");
+  HeldTurn turn(server(), schema_);
+  std::vector<std::string> outcomes;
+  for (const std::string key : {"/a", "/b", "/bad", "/b", "/c"}) {
+    cmdb_->Txn({{key, 0}}, {Put(key, "1")}, 0, [&, key](const TxnResult& result) {
+      const bool ok = result.outcome == TxnOutcome::kOk;
+      const bool conflict = result.outcome == TxnOutcome::kConflict;
+      outcomes.push_back(key + (ok ? " ok" : conflict ? " conflict" : " unavailable"));
+      EXPECT_TRUE(ok || conflict || result.error == "postgresql: not this") << result.error;
+    });
+  }
+  turn.Release();
+  ASSERT_TRUE(Await([&] { return outcomes.size() == 5; }));
+  EXPECT_THAT(outcomes, ElementsAre("/a ok", "/b ok", "/bad unavailable", "/b conflict", "/c ok"));
+  EXPECT_EQ(Sql("SELECT revision FROM $S.store"), "3");
 }
 
 TEST_F(PostgresTest, LeasesLastTheirTtlAfterTheServerBegan) {
