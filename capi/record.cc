@@ -36,7 +36,7 @@ int32_t Key(uint32_t kind, fc_str name, char* buffer, size_t capacity) {
 
 int32_t Name(fc_str key, uint32_t* kind, char* buffer, size_t capacity) {
   const absl::StatusOr<ParsedKey> parsed = ParseRecordKey(View(key));
-  if (!parsed.ok()) return FC_E_INVALID;
+  if (!parsed.ok() || parsed->kind > RecordKind::kHost) return FC_E_INVALID;
   if (kind != nullptr) *kind = static_cast<uint32_t>(parsed->kind);
   return WriteText(parsed->name, buffer, capacity);
 }
@@ -68,6 +68,8 @@ absl::Status CheckJson(RecordKind kind, std::string_view name, std::string_view 
       return DecodePlacement(json).status();
     case RecordKind::kHost:
       return DecodeHost(json).status();
+    case RecordKind::kHeartbeat:
+      break;  // only dispatchers write it
   }
   return absl::InvalidArgumentError("kind: accepted are FC_RECORD_KEY to FC_RECORD_HOST");
 }

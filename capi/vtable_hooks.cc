@@ -10,7 +10,8 @@ namespace fastcontainer::capi {
 namespace {
 
 static_assert(FC_HOOK_BEFORE_PLACE == static_cast<uint32_t>(HookPoint::kBeforePlace) &&
-              FC_HOOK_HOST_UP == static_cast<uint32_t>(HookPoint::kHostUp));
+              FC_HOOK_HOST_UP == static_cast<uint32_t>(HookPoint::kHostUp) &&
+              FC_HOOK_FENCE == static_cast<uint32_t>(HookPoint::kFence));
 
 class Hooks {
  public:

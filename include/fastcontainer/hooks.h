@@ -23,6 +23,7 @@ enum class HookPoint : uint32_t {
   kResized = 11,
   kHostDown = 12,
   kHostUp = 13,  // router
+  kFence = 14,   // dispatcher
 };
 
 struct HookEvent {
@@ -35,9 +36,12 @@ struct HookEvent {
   std::string_view reason;
 };
 
-// Runs on the loop and must not block. False vetoes a point whose name starts with "before"; ignored
-// elsewhere. A vetoed placement or relocation tries the next candidate; a vetoed start is FAILED; a vetoed
-// stop is tried again after the idle time.
+// kFence: before a copy of a container with Writers::kSingle runs at `epoch`: the storage is to be told to
+// refuse writes of lower epochs from now on; false if it did not, and the copy is not started.
+//
+// Runs on the loop and must not block. False vetoes kFence and a point whose name starts with "before";
+// ignored elsewhere. A vetoed placement or relocation tries the next candidate; a vetoed start is FAILED; a
+// vetoed stop is tried again after the idle time.
 using Hook = absl::AnyInvocable<bool(const HookEvent&)>;
 
 }  // namespace fastcontainer

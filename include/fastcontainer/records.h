@@ -21,10 +21,11 @@ inline constexpr size_t kMaxNameLength = 200;  // bytes, of any container, host,
 // The top byte of XXH3-64 (seed 0) of `name`.
 uint8_t ShardOf(std::string_view name);
 
-enum class RecordKind : uint8_t { kKey, kClass, kSpec, kPlacement, kHost };
+enum class RecordKind : uint8_t { kKey, kClass, kSpec, kPlacement, kHost, kHeartbeat };
 // "/fc/v1/p/3f/site-42"; names are percent-escaped, shards are two lower-case hex digits.
 std::string RecordKey(RecordKind kind, std::string_view name);
-// "/fc/v1/p/3f/" for sharded kinds (key, spec, placement); "/fc/v1/h/" and "/fc/v1/c/" ignore the shard.
+// "/fc/v1/p/3f/" for sharded kinds (key, spec, placement); "/fc/v1/h/", "/fc/v1/l/" and "/fc/v1/c/" ignore
+// the shard.
 std::string RecordPrefix(RecordKind kind, uint8_t shard = 0);
 // The prefix of every record of a kind, over all shards: "/fc/v1/p/".
 std::string RecordKindPrefix(RecordKind kind);
@@ -51,9 +52,15 @@ struct Limits {
   uint64_t memory = 0;  // bytes; 0: unlimited
 };
 
+// How many copies of a container may write at once, over all hosts.
+enum class Writers : uint8_t {
+  kMulti,   // a new copy serves at once, also while an old one may still run
+  kSingle,  // a copy runs only when every other one is known to have ended (docs/protocol.md, "Fence")
+};
+
 struct Spec {
   std::string class_name;            // "" : none
-  std::vector<std::string> command;  // argv; $ADDRESS and $PORT are substituted
+  std::vector<std::string> command;  // argv; $ADDRESS, $PORT and $EPOCH are substituted
   std::map<std::string, std::string> environment;
   std::string directory;      // working directory; "": the dispatcher's
   uint16_t port = 0;          // 0: the dispatcher chooses
@@ -69,6 +76,7 @@ struct Spec {
   Nanos stop_grace = 10 * kSecond;  // from the graceful signal to the kill
   uint32_t scale_min = 0;
   uint32_t scale_max = 1;
+  Writers writers = Writers::kMulti;
   std::string
       json;  // the record with its class's defaults merged in: a runtime of one's own may know more fields
 };
@@ -117,8 +125,7 @@ struct Host {
 
 // Decoders. InvalidArgument names the field and what is accepted; duplicate keys, wrong types, and a "v" that
 // is not 1 are errors; unknown fields are kept where the record is rewritten by the library and ignored
-// elsewhere. What later versions add and this one must not misread is Unimplemented: "writers":"single",
-// "scale":{"max":>1}.
+// elsewhere. What later versions add and this one must not misread is Unimplemented: "scale":{"max":>1}.
 absl::StatusOr<Key> DecodeKey(std::string_view json);
 absl::Status CheckClass(std::string_view json);
 // `class_json` gives the defaults, "" none; fields of `spec_json` win, objects are merged field by field.
@@ -130,6 +137,9 @@ absl::StatusOr<Host> DecodeHost(std::string_view json);
 std::string EncodeKey(const Key& key);
 std::string EncodePlacement(const Placement& placement);
 std::string EncodeHost(const Host& host);
+// The heartbeat of a host's dispatcher: its incarnation.
+absl::StatusOr<uint64_t> DecodeHeartbeat(std::string_view json);
+std::string EncodeHeartbeat(uint64_t incarnation);
 
 }  // namespace fastcontainer
 

@@ -69,6 +69,14 @@ class Runtime {
   // Called once, before the first Start: the instances that an earlier incarnation left running, which are
   // watched from now on. What had died is cleaned up.
   virtual void Recover(RecoverCallback callback) = 0;
+  // The dispatcher may answer for instances with Writers::kSingle until then (the reactor's Now()), and says
+  // so again and again: one that is left at that time is killed at once, even if this process hangs; and when
+  // this process, or this object, ends, all of them are. Unimplemented: this runtime cannot, and the
+  // dispatcher starts none.
+  virtual absl::Status GuardSingle(Nanos until) {
+    static_cast<void>(until);
+    return absl::UnimplementedError("this runtime cannot guard containers with \"writers\":\"single\"");
+  }
   // Called for each instance that ends without Stop after it became ready or was recovered.
   virtual void OnExit(ExitCallback callback) = 0;
 };

@@ -12,11 +12,12 @@ namespace fastcontainer {
 namespace {
 
 constexpr std::string_view kRoot = "/fc/v1/";
-constexpr std::array<std::pair<RecordKind, char>, 5> kLetters = {{{RecordKind::kKey, 'k'},
+constexpr std::array<std::pair<RecordKind, char>, 6> kLetters = {{{RecordKind::kKey, 'k'},
                                                                   {RecordKind::kClass, 'c'},
                                                                   {RecordKind::kSpec, 's'},
                                                                   {RecordKind::kPlacement, 'p'},
-                                                                  {RecordKind::kHost, 'h'}}};
+                                                                  {RecordKind::kHost, 'h'},
+                                                                  {RecordKind::kHeartbeat, 'l'}}};
 constexpr std::string_view kLowerHex = "0123456789abcdef";
 constexpr std::string_view kUpperHex = "0123456789ABCDEF";
 
@@ -38,11 +39,15 @@ std::string_view KindName(RecordKind kind) {
       return "placement";
     case RecordKind::kHost:
       return "host";
+    case RecordKind::kHeartbeat:
+      return "heartbeat";
   }
   return "record";
 }
 
-bool IsSharded(RecordKind kind) { return kind != RecordKind::kClass && kind != RecordKind::kHost; }
+bool IsSharded(RecordKind kind) {
+  return kind == RecordKind::kKey || kind == RecordKind::kSpec || kind == RecordKind::kPlacement;
+}
 
 // The unreserved characters of RFC 3986, section 2.3.
 bool IsUnreserved(char c) {

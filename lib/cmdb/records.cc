@@ -177,4 +177,18 @@ std::string EncodeHost(const Host& host) {
                             host.unknown));
 }
 
+absl::StatusOr<uint64_t> DecodeHeartbeat(std::string_view text) {
+  const absl::StatusOr<json> object = ParseRecord(text);
+  if (!object.ok()) return object.status();
+  absl::Status status;
+  FieldReader fields(*object, "", &status);
+  uint64_t incarnation = 0;
+  fields.Require("incarnation", "an integer");
+  fields.Integer<uint64_t>("incarnation", 0, kMaxCounter, &incarnation);
+  if (!status.ok()) return status;
+  return incarnation;
+}
+
+std::string EncodeHeartbeat(uint64_t incarnation) { return ToText(json{{"incarnation", incarnation}}); }
+
 }  // namespace fastcontainer

@@ -48,13 +48,12 @@ void ReadScale(FieldReader& scale, Spec* spec) {
   scale.Integer<uint32_t>("min", 0, spec->scale_max, &spec->scale_min);
 }
 
-void ReadWriters(FieldReader& fields) {
-  std::string writers = "multi";
+void ReadWriters(FieldReader& fields, Spec* spec) {
+  if (!fields.Has("writers")) return;
+  std::string writers;
   fields.String("writers", &writers);
-  if (writers == "single")
-    fields.Unsupported("writers", "\"multi\"");
-  else if (writers != "multi")
-    fields.Fail("writers", "\"multi\"");
+  if (writers != "multi" && writers != "single") fields.Fail("writers", "\"multi\" or \"single\"");
+  spec->writers = writers == "single" ? Writers::kSingle : Writers::kMulti;
 }
 
 // What a class and a spec have in common.
@@ -82,7 +81,7 @@ void ReadFields(FieldReader& fields, Spec* spec) {
     stop.Duration("grace_s", 0, kMaxSeconds, kSecond, &spec->stop_grace);
   });
   fields.Object("scale", [spec](FieldReader& scale) { ReadScale(scale, spec); });
-  ReadWriters(fields);
+  ReadWriters(fields, spec);
 }
 
 absl::StatusOr<json> ParseClass(std::string_view text) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "lib/dispatcher/heartbeat.h"
 
 namespace fastcontainer {
 namespace {
@@ -30,6 +31,7 @@ Container::Container(DispatcherContext& context, std::string name, uint32_t repl
       replica_(replica),
       read_(context.reactor, context.cmdb),
       reread_(context.reactor),
+      unfence_(context, name_, replica),
       tick_(context.reactor),
       stop_(context.reactor),
       backoff_(context.reactor),
@@ -134,6 +136,7 @@ absl::StatusOr<uint16_t> Container::ChoosePort(const Spec& spec) {
 std::string Container::NewInstanceId(uint64_t epoch) {
   std::string id = absl::StrCat(context_.options.host, "-", epoch, "-", absl::Hex(context_.reactor.WallNow()),
                                 "-", absl::Hex(context_.random(), absl::kZeroPad16));
+  if (NextIsSingle()) id += kSingleMark;
   for (char& c : id)
     if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '.') c = '_';
   return id;
@@ -149,6 +152,8 @@ void Container::StartInstance(uint64_t epoch, bool prepared) {
     return RefuseWaiters(MessageType::kFull,
                          absl::StrCat("start budget: ", context_.stats.starting, " containers are starting"),
                          kBudgetRetry);
+  if (NextIsSingle() && !context_.RunHook(HookPoint::kFence, name_, replica_, epoch, ""))
+    return RefuseWaiters(MessageType::kFailed, "the storage was not told to refuse older epochs", kFullRetry);
   if (!context_.RunHook(HookPoint::kBeforeStart, name_, replica_, epoch, ""))
     return RefuseWaiters(MessageType::kFailed, "the start was vetoed by a hook", kFullRetry);
   const absl::StatusOr<uint16_t> port = ChoosePort(*next_spec_);
@@ -171,6 +176,7 @@ void Container::StartInstance(uint64_t epoch, bool prepared) {
 
 void Container::OnStarted(const absl::Status& status) {
   if (!status.ok()) return StartFailed(status);
+  if (SingleRuns() && !context_.heartbeat->Holds()) return;  // it was fenced just now
   const Nanos now = context_.reactor.Now();
   ready_at_ = now;
   quiet_since_ = now;

@@ -14,6 +14,7 @@
 #include "lib/dispatcher/leases.h"
 #include "lib/dispatcher/placement_read.h"
 #include "lib/dispatcher/timer.h"
+#include "lib/dispatcher/unfence.h"
 
 namespace fastcontainer {
 
@@ -27,7 +28,7 @@ class Container {
  public:
   enum class State : uint8_t { kAbsent, kStarting, kRunning, kRevoking, kStopping };
   // Why an instance is being stopped.
-  enum class Cause : uint8_t { kIdle, kLife, kMoved, kRefuses, kDrain };
+  enum class Cause : uint8_t { kIdle, kLife, kMoved, kRefuses, kDrain, kFenced };
 
   Container(DispatcherContext& context, std::string name, uint32_t replica);
   Container(const Container&) = delete;
@@ -43,6 +44,14 @@ class Container {
 
   // Takes over an instance that an earlier incarnation started; there must be none yet.
   void Adopt(const RunningInstance& instance);
+  // Something of it that was found at the start is being killed: nothing is started meanwhile.
+  void AddStray() { ++strays_; }
+  void StrayGone();
+  // The heartbeat of this host holds again, or does not hold any more (container_single.cc).
+  void OnHeartbeat(bool holds);
+  // Whether the instance was started with Writers::kSingle: its id says so, which every runtime remembers.
+  static constexpr const char* kSingleMark = "-single";
+  static bool IsSingle(const InstanceId& instance);
   // The instance ended by itself.
   void Exited(const std::string& reason);
   // The placement may have changed: reads it, and stops or keeps what runs.
@@ -57,8 +66,11 @@ class Container {
   bool has_instance() const { return state_ != State::kAbsent; }
   // Nothing of it is here, nobody asks, and it is not known to belong here.
   bool forgettable() const {
-    return !has_instance() && waiters_.empty() && !read_.busy() && confirmed_epoch_ == 0;
+    return !has_instance() && waiters_.empty() && !read_.busy() && confirmed_epoch_ == 0 && strays_ == 0 &&
+           !unfence_.busy();
   }
+  // Its placement may concern this host: what runs, and where a loss must be told to others.
+  bool wants_watch() const { return has_instance() || (confirmed_epoch_ != 0 && NextIsSingle()); }
   bool confirmed_instance() const { return has_instance() && !prepared_; }
   bool failing() const { return state_ == State::kAbsent && failures_ != 0; }
   ContainerInfo Info() const;
@@ -84,9 +96,16 @@ class Container {
   void ReadFailed(const ReadResult& result);
   void NotHere(const Replica* replica, const ReadResult& result);
   void Here(uint64_t epoch, const ReadResult& result);
+
+  // Writers::kSingle (container_single.cc).
+  void HereSingle(const ReadResult& result);
+  void NotHereSingle(const ReadResult& result);
+  std::string SingleRefusal() const;
+  void Fence(const std::string& why);
+  bool SingleRuns() const { return has_instance() && spec_known_ && spec_.writers == Writers::kSingle; }
+  bool NextIsSingle() const { return next_spec_ && next_spec_->writers == Writers::kSingle; }
   // Reads again if somebody asked after the last reading began.
   void ReadForLate();
-
   // The instance's life (container.cc).
   void Serve();
   void StartInstance(uint64_t epoch, bool prepared);
@@ -152,6 +171,9 @@ class Container {
   bool read_again_ = false;  // the placement changed while one was in progress
   PlacementRead read_;
   Timer reread_;
+  uint64_t read_term_ = 0;  // of the heartbeat when the last reading began
+  Unfence unfence_;
+  uint32_t strays_ = 0;
 
   // The instance; valid unless kAbsent.
   InstanceId instance_;

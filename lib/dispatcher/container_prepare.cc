@@ -32,7 +32,7 @@ void Container::StartPrepared(const Replica* replica, const ReadResult& result) 
   const uint64_t epoch = prepare_epoch_;
   const bool wanted = epoch != 0 && context_.reactor.Now() < prepare_until_;
   prepare_epoch_ = 0;
-  if (!wanted || has_instance() || !result.spec.ok()) return;
+  if (!wanted || has_instance() || !result.spec.ok() || result.spec->writers == Writers::kSingle) return;
   if (replica != nullptr && replica->epoch >= epoch) return;
   // Half of the budget stays for what is needed for certain.
   if (context_.stats.starting >= (context_.options.max_starts + 1) / 2) return;

@@ -106,7 +106,7 @@ void Container::SendWait(const Waiter& waiter) {
   Message answer = Answer(MessageType::kWait, waiter);
   if (state_ == State::kStarting) answer.since = context_.reactor.Now() - started_at_;
   const StartTime& history = start_time_.average() != 0 ? start_time_ : context_.start_time;
-  answer.eta = history.Remaining(answer.since);
+  answer.eta = std::max(history.Remaining(answer.since), unfence_.Remaining());
   answer.load = context_.Load();
   ++context_.stats.waits;
   context_.channel->Send(waiter.from, answer);

@@ -1,6 +1,7 @@
 // What a linearizable reading of the placement means for a container.
 #include "absl/strings/str_cat.h"
 #include "lib/dispatcher/container.h"
+#include "lib/dispatcher/heartbeat.h"
 
 namespace fastcontainer {
 namespace {
@@ -23,6 +24,7 @@ void Container::NeedRead(Waiter* waiter) {
   }
   read_again_ = false;
   ++round_;
+  read_term_ = context_.heartbeat->term();
   reread_.Cancel();
   read_.Start(name_, [this](const ReadResult& result) { OnRead(result); });
 }
@@ -53,7 +55,7 @@ void Container::ReadFailed(const ReadResult& result) {
     // An error is not an answer: what runs goes on until a reading says otherwise.
     reread_.Set(context_.reactor.Now() + context_.Jitter(kRereadDelay), [this] { Reread(); });
     if (state_ == State::kRunning) GrantWaiters();
-  } else if (result.unavailable && confirmed_epoch_ != 0 && next_spec_) {
+  } else if (result.unavailable && confirmed_epoch_ != 0 && next_spec_ && !NextIsSingle()) {
     for (const auto& [peer, waiter] : waiters_) {
       if (waiter.epoch > confirmed_epoch_) continue;
       Serve();
@@ -80,7 +82,10 @@ void Container::NotHere(const Replica* replica, const ReadResult& result) {
   confirmed_epoch_ = 0;
   next_spec_.reset();
   MoveWaiters(replica == nullptr ? 0 : replica->epoch, host, false);
-  if (!has_instance()) return StartPrepared(replica, result);
+  if (!has_instance()) {
+    NotHereSingle(result);
+    return StartPrepared(replica, result);
+  }
   // The placement that it was prepared for may still come.
   if (prepared_ && (replica == nullptr || replica->epoch < epoch_)) return;
   prepared_ = false;
@@ -99,6 +104,7 @@ void Container::Here(uint64_t epoch, const ReadResult& result) {
     last_failure_ = std::string(result.spec.status().message());
   }
   prepare_epoch_ = 0;
+  if (SingleRuns() || NextIsSingle()) return HereSingle(result);
   ConfirmPrepared();
   if (has_instance()) {
     epoch_ = confirmed_epoch_;  // a newer epoch is adopted without a restart

@@ -165,11 +165,15 @@ void Container::Gone() {
   tick_.Cancel();
   stop_.Cancel();
   reread_.Cancel();
-  instance_.clear();
   instance_hash_ = 0;
   ready_at_ = 0;
+  const bool single = IsSingle(instance_);
+  instance_.clear();
   SetState(State::kAbsent);
-  if (waiters_.empty()) return;
+  if (waiters_.empty()) {
+    if (single) NeedRead(nullptr);  // whoever has it now waits for this host to say so in the record
+    return;
+  }
   // Who came during the stop joins the next start.
   for (auto& [peer, waiter] : waiters_) waiter.suspect = false;
   NeedRead(&waiters_.begin()->second);

@@ -16,6 +16,7 @@
 namespace fastcontainer {
 
 class Container;
+class Heartbeat;
 
 // Moving average of start durations.
 class StartTime {
@@ -51,6 +52,8 @@ struct DispatcherContext {
   uint64_t committed_memory = 0;  // limits of what is starting, running or stopping
   uint32_t instances() const { return stats.running + stats.starting + stats.stopping; }
   bool draining = false;
+  Heartbeat* heartbeat = nullptr;  // outlives the containers
+  absl::Status guard;              // whether the runtime ends `single` containers where this process cannot
   // Told when a container got an instance, lost it, or may be forgotten.
   std::function<void(Container&)> changed;
 

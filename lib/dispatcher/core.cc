@@ -19,9 +19,11 @@ DispatcherCore::DispatcherCore(Reactor& reactor, Cmdb& cmdb, std::unique_ptr<Cha
                                Runtime& runtime, Hook* hook, LogSink* log, DispatcherOptions options)
     : context_(reactor, cmdb, std::move(channel), runtime, hook, log, std::move(options)),
       host_record_(context_),
+      heartbeat_(context_, [this] { OnHeartbeat(); }),
       watch_(context_, [this](uint8_t shard, const std::string& name) { OnPlacements(shard, name); }),
       resync_(reactor) {
   context_.changed = [this](Container& container) { OnChanged(container); };
+  context_.heartbeat = &heartbeat_;
   if (context_.options.dispatcher_port == 0)
     context_.options.dispatcher_port = context_.channel->local_address().port;
 }
@@ -49,22 +51,26 @@ void DispatcherCore::Recovered(absl::StatusOr<std::vector<RunningInstance>> foun
            std::tie(b.container, b.replica, a.epoch, b.instance);
   });
   for (const RunningInstance& instance : *found) {
-    Container& container = Make({instance.container, instance.replica});
-    if (instance.ready && !container.has_instance())
+    const Key key{instance.container, instance.replica};
+    Container& container = Make(key);
+    if (instance.ready && !container.has_instance() && !Container::IsSingle(instance.instance)) {
       container.Adopt(instance);
-    else
-      StopStray(instance.instance);
+    } else {
+      container.AddStray();
+      StopStray(key, instance.instance);
+    }
   }
   WriteHostRecord();
 }
 
-void DispatcherCore::StopStray(const InstanceId& instance) {
-  context_.runtime.Stop(instance, 0, [this, alive = alive_, instance](const absl::Status& status) {
-    if (!*alive || status.ok() || absl::IsNotFound(status)) return;
+void DispatcherCore::StopStray(const Key& key, const InstanceId& instance) {
+  context_.runtime.Stop(instance, 0, [this, alive = alive_, key, instance](const absl::Status& status) {
+    if (!*alive) return;
+    if (status.ok() || absl::IsNotFound(status)) return Make(key).StrayGone();
     context_.Log(LogLevel::kError,
                  absl::StrCat(instance, " could not be stopped: ", std::string(status.message())));
-    context_.reactor.After(kStrayRetry, [this, alive, instance] {
-      if (*alive) StopStray(instance);
+    context_.reactor.After(kStrayRetry, [this, alive, key, instance] {
+      if (*alive) StopStray(key, instance);
     });
   });
 }
@@ -82,6 +88,7 @@ void DispatcherCore::WriteHostRecord() {
         if (!host.ok()) return Serve(host.status());
         incarnation_ = host->incarnation;
         context_.ports.Prefer(incarnation_);
+        heartbeat_.Start(incarnation_);
         const absl::StatusOr<Address> address = Address::Parse(host->address);
         if (!address.ok()) return Serve(address.status());
         if (!context_.options.address) context_.address = address->WithPort(0);
@@ -124,7 +131,20 @@ Container& DispatcherCore::Make(const Key& key) {
   return *container;
 }
 
+// Containers are made and forgotten in the loop's later rounds only.
+void DispatcherCore::OnHeartbeat() {
+  const bool holds = heartbeat_.Holds();
+  if (holds) {
+    context_.guard = context_.runtime.GuardSingle(heartbeat_.until());
+    if (std::exchange(held_, true)) return;
+  } else {
+    held_ = false;
+  }
+  for (const auto& [key, container] : containers_) container->OnHeartbeat(holds);
+}
+
 void DispatcherCore::OnMessage(const Address& from, const PeerId& peer, const Message& message) {
+  heartbeat_.Holds();  // its end is noticed before anything is answered, also if the loop comes late
   switch (message.type) {
     case MessageType::kEcho: {
       Message answer;
@@ -177,7 +197,7 @@ void DispatcherCore::OnPlacements(uint8_t shard, const std::string& name) {
 }
 
 void DispatcherCore::OnChanged(Container& container) {
-  const bool want = container.has_instance();
+  const bool want = container.wants_watch();
   if (want != container.watched) {
     container.watched = want;
     const uint8_t shard = ShardOf(container.name());

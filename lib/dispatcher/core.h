@@ -12,6 +12,7 @@
 
 #include "lib/dispatcher/container.h"
 #include "lib/dispatcher/context.h"
+#include "lib/dispatcher/heartbeat.h"
 #include "lib/dispatcher/host_record.h"
 #include "lib/dispatcher/placement_watch.h"
 
@@ -36,10 +37,11 @@ class DispatcherCore {
   using Key = std::pair<std::string, uint32_t>;
 
   void Recovered(absl::StatusOr<std::vector<RunningInstance>> found);
-  void StopStray(const InstanceId& instance);
+  void StopStray(const Key& key, const InstanceId& instance);
   void WriteHostRecord();
   void Serve(const absl::Status& status);
   void OnMessage(const Address& from, const PeerId& peer, const Message& message);
+  void OnHeartbeat();
   void OnExit(const ExitReport& report);
   void OnChanged(Container& container);
   void OnPlacements(uint8_t shard, const std::string& name);
@@ -50,11 +52,13 @@ class DispatcherCore {
 
   DispatcherContext context_;
   HostRecord host_record_;
+  Heartbeat heartbeat_;
   PlacementWatch watch_;
   std::map<Key, std::unique_ptr<Container>> containers_;
   std::set<Key> forgettable_;  // looked at in the next round
   Timer resync_;
   uint64_t incarnation_ = 0;
+  bool held_ = false;  // the heartbeat, when it last changed
   bool serving_ = false;
   Dispatcher::DoneCallback ready_;
   Dispatcher::DoneCallback drained_;

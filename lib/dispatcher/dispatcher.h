@@ -34,12 +34,15 @@ struct DispatcherOptions {
   uint16_t port_first = 20'000;
   uint16_t port_last = 29'999;
   Nanos lease = 5 * kSecond;
-  uint64_t seed = 0;  // for instance ids and jitter
+  Nanos heartbeat = 10 * kSecond;  // the TTL of this host's heartbeat in the CMDB
+  uint64_t seed = 0;               // for instance ids and jitter
   // The three ways in which a dispatcher looks at its machine; null: the real ones.
   std::function<LoadReport()> load;  // running and starting are filled in by the dispatcher
   // Tells later, once, whether something listens there; only a refusal is "no": a host under load is silent.
   std::function<void(const Address&, Nanos deadline, absl::AnyInvocable<void(bool listens)>)> check;
   std::function<bool(const Address&)> port_is_free;
+  // A clock that also runs while the machine sleeps; null: the reactor's.
+  std::function<Nanos()> sleepless;
 };
 
 // Belongs to the loop's thread. Everything passed by reference outlives it.
@@ -48,7 +51,7 @@ class Dispatcher {
   struct Stats {
     uint64_t starts = 0, start_failures = 0, stops = 0, idle_stops = 0, life_stops = 0, exits = 0,
              adopted = 0, grants = 0, waits = 0, moved = 0, full = 0, failed = 0, revokes = 0, echoes = 0,
-             leases_expired = 0, prepared = 0, prepared_used = 0;
+             leases_expired = 0, prepared = 0, prepared_used = 0, self_fenced = 0, unfenced = 0;
     uint64_t busy_ns = 0;  // ticket time that routers reported
     uint32_t running = 0, starting = 0, stopping = 0, leases = 0;
   };

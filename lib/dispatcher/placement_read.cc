@@ -45,6 +45,7 @@ void PlacementRead::Finish() {
     absl::StatusOr<Placement> placement = DecodePlacement(records_[kPlacement]->value);
     if (!placement.ok()) return Fail(placement.status(), false);
     result.placement = *std::move(placement);
+    result.placement_revision = records_[kPlacement]->revision;
   }
   const Record& spec = *records_[kSpec];
   result.spec_revision = absl::StrCat(spec.revision);

@@ -20,6 +20,7 @@ struct ReadResult {
   absl::Status status;                 // the CMDB did not answer, or the placement cannot be read
   bool unavailable = false;            // of the two: the CMDB did not answer
   std::optional<Placement> placement;  // none: the record is absent
+  uint64_t placement_revision = 0;
   absl::StatusOr<Spec> spec = absl::UnknownError("not read");
   std::string spec_revision;
 };

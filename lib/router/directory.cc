@@ -82,6 +82,8 @@ void Directory::Feed(const Record& record) {
     case RecordKind::kPlacement:
       Shard(key->kind, ShardOf(key->name)).Feed(record);
       return;
+    case RecordKind::kHeartbeat:
+      return;
   }
 }
 
@@ -107,6 +109,8 @@ void Directory::Changed(RecordKind kind, const Record& record, bool deleted) {
     case RecordKind::kSpec:
     case RecordKind::kPlacement:
       return observer_.OnContainer(key->name);
+    case RecordKind::kHeartbeat:
+      return;
   }
 }
 

@@ -25,6 +25,8 @@ bool Lookup(std::string_view name, const StartRequest& request, std::string* out
     *out = request.address.WithPort(0).ToString();
   else if (name == "PORT")
     *out = absl::StrCat(request.address.port);
+  else if (name == "EPOCH")
+    *out = absl::StrCat(request.epoch);
   else if (name == "CONTAINER")
     *out = request.container;
   else
@@ -78,6 +80,7 @@ std::vector<std::string> CommandEnvironment(const StartRequest& request) {
   for (const auto& [name, value] : request.spec.environment) values[name] = value;
   values["ADDRESS"] = request.address.WithPort(0).ToString();
   values["PORT"] = absl::StrCat(request.address.port);
+  values["EPOCH"] = absl::StrCat(request.epoch);
   values["CONTAINER"] = request.container;
   values["FASTCONTAINER_INSTANCE"] = request.instance;
   std::vector<std::string> entries;

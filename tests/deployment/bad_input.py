@@ -45,7 +45,7 @@ def test_bad_records_change_nothing():
         before = cloud.fcctl("list", "spec").stdout
         refused(cloud, 2, ["appears twice"], *apply('{"specs":{"a":{"port":1,"port":2}}}'))
         refused(cloud, 2, ["port"], *apply('{%s,"bad":{"class":"apache","port":"x"}}}' % good))
-        refused(cloud, 2, ["writers"], *apply('{%s,"bad":{"class":"apache","writers":"single"}}}' % good))
+        refused(cloud, 2, ["writers"], *apply('{%s,"bad":{"class":"apache","writers":"many"}}}' % good))
         refused(cloud, 2, ["absent"], *apply('{%s,"bad":{"class":"absent"}}}' % good))
         refused(cloud, 2, ["absent"], *apply('{"keys":{"a.test":"absent"}}'))
         refused(cloud, 2, ["nonsense"], *apply('{"nonsense":{}}'))

@@ -12,6 +12,7 @@ namespace {
 constexpr uint16_t kDispatcherPort = 7070;
 constexpr uint16_t kRouterPort = 40'000;
 constexpr Nanos kCmdbDelay = 1 * kMillisecond;
+constexpr Nanos kPatience = 2 * kSecond;  // of a dispatcher's reading
 
 Address MachineAddress(int i) { return *Address::Parse(absl::StrCat("10.1.0.", i + 1)); }
 Address ProxyAddress(int i) { return *Address::Parse(absl::StrCat("10.2.0.", i + 1)); }
@@ -34,10 +35,18 @@ Cloud::Cloud(const CloudOptions& options)
       store_(std::make_shared<MemoryStore>()),
       invariants_(world_, *store_) {
   for (int i = 0; i < options_.containers; ++i) {
-    store_->Put(RecordKey(RecordKind::kSpec, Container(i)), options_.spec);
+    std::string spec = options_.spec;
+    if (i < options_.singles) spec.insert(1, R"("writers":"single",)");
+    store_->Put(RecordKey(RecordKind::kSpec, Container(i)), spec);
     store_->Put(RecordKey(RecordKind::kKey, KeyOf(i)), EncodeKey(Key{Container(i)}));
   }
-  world_.OnEvent([this] { invariants_.Step(); });
+  world_.OnEvent([this] {
+    invariants_.Step();
+    for (auto& host : hosts_)
+      if (host->cmdb != nullptr &&
+          (host->cmdb->faults().fail_reads != 0 || host->cmdb->faults().delay > kPatience))
+        host->blind_until = world_.now() + 2 * kPatience;
+  });
   for (int i = 0; i < options_.machines; ++i) AddMachine(i);
   world_.RunFor(kSecond);
   for (int i = 0; i < options_.proxies; ++i) AddProxy(i);
@@ -57,7 +66,7 @@ void Cloud::AddMachine(int i) {
   machine.load.free_memory = uint64_t{8} << 30;
   hosts_.push_back(std::make_unique<Host>(machine));
   machine.on_start = [this, host = hosts_.back().get()](const StartRequest& request) {
-    const bool blind = host->cmdb != nullptr && host->cmdb->faults().fail_reads != 0;
+    const bool blind = world_.now() < host->blind_until;
     invariants_.OnStart(host->machine.name(), request, blind);
   };
   StartDispatcher(static_cast<size_t>(i));
@@ -74,8 +83,15 @@ void Cloud::StartDispatcher(size_t i) {
   host.log = [this, &machine](LogLevel, std::string_view, std::string_view message) {
     world_.Note(machine.name(), message);
   };
+  host.hook = [this](const HookEvent& event) {
+    if (event.point == HookPoint::kFence && options_.storage_fence)
+      invariants_.OnStorageFence(std::string(event.container), event.epoch);
+    return true;
+  };
+  machine.guarded = options_.dispatcher_mutant != Mutant::kNoSelfFencing;
   DispatcherOptions options;
   options.host = machine.name();
+  options.heartbeat = options_.heartbeat;
   options.address = machine.address();
   options.dispatcher_port = kDispatcherPort;
   options.cpu = 8;
@@ -100,7 +116,7 @@ void Cloud::StartDispatcher(size_t i) {
       std::make_unique<SimSocket>(network_, *host.loop, machine.address().WithPort(kDispatcherPort)), Keys(),
       machine.name(), static_cast<uint64_t>(host.loop->WallNow()));
   host.dispatcher = std::make_unique<Dispatcher>(*host.loop, *host.mutant, std::move(channel), *host.runtime,
-                                                 nullptr, &host.log, std::move(options));
+                                                 &host.hook, &host.log, std::move(options));
   host.dispatcher->Start([this, &machine](const absl::Status& status) {
     world_.Note(machine.name(), status.ok() ? "dispatcher serves" : "dispatcher cannot serve");
   });
@@ -143,9 +159,15 @@ void Cloud::ThawMachine(size_t i) {
   if (hosts_[i]->loop != nullptr) hosts_[i]->loop->Thaw();
 }
 
+void Cloud::FreezeDispatcher(size_t i) {
+  world_.Note(machines_[i]->name(), "dispatcher frozen");
+  if (hosts_[i]->loop != nullptr) hosts_[i]->loop->Freeze();
+}
+
 void Cloud::LoseCmdb(MemoryCmdb& cmdb, bool lost) {
   cmdb.faults().fail_reads = lost ? -1 : 0;
   cmdb.faults().fail_txns = lost ? -1 : 0;
+  cmdb.faults().fail_leases = lost ? -1 : 0;
   if (lost)
     cmdb.Disconnect();
   else
@@ -275,8 +297,10 @@ void Cloud::HealAndCheck() {
     if (hosts_[i]->dispatcher == nullptr) StartDispatcher(i);
   }
   LoseCmdb(false);
-  for (auto& host : hosts_) host->cmdb->faults() = MemoryCmdb::Faults{0, 0, 0, 0, kCmdbDelay};
-  for (auto& proxy : proxies_) proxy->cmdb->faults() = MemoryCmdb::Faults{0, 0, 0, 0, kCmdbDelay};
+  MemoryCmdb::Faults healed;
+  healed.delay = kCmdbDelay;
+  for (auto& host : hosts_) host->cmdb->faults() = healed;
+  for (auto& proxy : proxies_) proxy->cmdb->faults() = healed;
   // Long enough for every deadline of a request, a lease, a drain and a recheck.
   world_.RunFor(100 * kSecond);
   for (auto& proxy : proxies_)

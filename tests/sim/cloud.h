@@ -27,6 +27,9 @@ struct CloudOptions {
   int proxies = 2;
   int containers = 4;
   std::string spec = R"({"v":1,"command":["serve"],"concurrency":32})";
+  int singles = 0;  // so many of the containers have "writers":"single"
+  Nanos heartbeat = 10 * kSecond;
+  bool storage_fence = true;  // their storage refuses older epochs when it is told to
   RouterOptions router;
   bool peers = false;  // each proxy is every other's peer
   Mutant router_mutant = Mutant::kNone;
@@ -43,7 +46,9 @@ struct Host {
   std::unique_ptr<SimRuntime> runtime;
   std::unique_ptr<Dispatcher> dispatcher;
   LogSink log;
+  Hook hook;
   uint64_t boots = 0;
+  Nanos blind_until = 0;  // it may take the CMDB for gone, and start what it has last confirmed
 };
 
 struct Proxy {
@@ -64,6 +69,7 @@ class Cloud {
   explicit Cloud(const CloudOptions& options);
   ~Cloud();
 
+  const CloudOptions& options() const { return options_; }
   World& world() { return world_; }
   Network& network() { return network_; }
   Invariants& invariants() { return invariants_; }
@@ -87,6 +93,8 @@ class Cloud {
   // Every process of the machine; its kernel answers.
   void FreezeMachine(size_t i);
   void ThawMachine(size_t i);
+  // The dispatcher's process alone.
+  void FreezeDispatcher(size_t i);
   // The CMDB for every process, or for one router or host.
   void LoseCmdb(bool lost);
   static void LoseCmdb(MemoryCmdb& cmdb, bool lost);

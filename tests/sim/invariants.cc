@@ -43,7 +43,9 @@ void Invariants::ReadChanges() {
 
 void Invariants::OnPlacement(const std::string& container, const Placement& placement) {
   for (const Replica& replica : placement.replicas) {
-    const Committed now{replica.epoch, replica.host, replica.op, placement.reason, world_.now()};
+    size_t unfenced = 0;
+    for (const Unfenced& entry : placement.unfenced) unfenced += entry.index == replica.index ? 1 : 0;
+    const Committed now{replica.epoch, replica.host, replica.op, placement.reason, world_.now(), unfenced};
     const auto [was, first] = committed_.emplace(Epoch{container, replica.index, replica.epoch}, now);
     if (!first && (was->second.op != now.op || was->second.host != now.host))
       Violation(absl::StrCat("I1: two writes won epoch ", now.epoch, " of ", container, ": ",
@@ -101,6 +103,11 @@ void Invariants::OnStart(const std::string& host, const StartRequest& request, b
   if (found == committed_.end() || found->second.host != host)
     return Violation(absl::StrCat("I4: ", host, " starts ", request.container, " at epoch ", request.epoch,
                                   ", which was never its own"));
+  const Committed* const current = Current(request.container);
+  if (request.spec.writers == Writers::kSingle && current != nullptr && current->epoch == request.epoch &&
+      current->unfenced != 0)
+    Violation(absl::StrCat("I4: ", host, " starts ", request.container, " at epoch ", request.epoch,
+                           " while others may run it"));
   uint64_t& highest = start_epochs_[{host, request.container}];
   if (request.epoch < highest)
     Violation(absl::StrCat("I2: ", host, " started epoch ", highest, " of ", request.container, ", now ",
@@ -113,7 +120,20 @@ void Invariants::OnStart(const std::string& host, const StartRequest& request, b
                            ", which ended long ago"));
 }
 
+void Invariants::OnWrite(const std::string& host, const StartRequest& by) {
+  Storage& storage = storage_[by.container];
+  if (by.epoch < storage.fence) {
+    ++refused_writes_;
+    return;
+  }
+  if (by.epoch < storage.written)
+    Violation(absl::StrCat("I3: ", host, " writes for ", by.container, " at epoch ", by.epoch,
+                           ", after epoch ", storage.written));
+  storage.written = std::max(storage.written, by.epoch);
+}
+
 void Invariants::OnExecuted(const std::string& host, const Request& request, const StartRequest& by) {
+  if (by.spec.writers == Writers::kSingle) OnWrite(host, by);
   if (by.container != request.container)
     Violation(
         absl::StrCat("a request for ", request.container, " was executed by ", by.container, " on ", host));

@@ -30,6 +30,14 @@ class Invariants {
   void OnStart(const std::string& host, const StartRequest& request, bool reads_fail);
   void OnExecuted(const std::string& host, const Request& request, const StartRequest& by);
   void OnFinished(const Request& request);
+  // A copy with Writers::kSingle writes to its storage; each of its requests does.
+  void OnWrite(const std::string& host, const StartRequest& by);
+  // The storage of this container refuses writes of lower epochs from now on.
+  void OnStorageFence(const std::string& container, uint64_t epoch) {
+    uint64_t& fence = storage_[container].fence;
+    fence = std::max(fence, epoch);
+  }
+  uint64_t refused_writes() const { return refused_writes_; }
   void Violation(const std::string& what);
   // I8: relocations because of verdicts by this router must keep to it.
   void SetBudget(const std::string& router, Budget budget) { budgets_[router] = budget; }
@@ -39,6 +47,7 @@ class Invariants {
     uint64_t epoch = 0;
     std::string host, op, reason;
     Nanos at = 0;
+    size_t unfenced = 0;
   };
   const Committed* Current(const std::string& container) const;
   // How often a container was moved from one host to another.
@@ -60,6 +69,11 @@ class Invariants {
   std::map<std::pair<std::string, std::string>, uint64_t> start_epochs_;   // host, container
   std::map<std::string, Budget> budgets_;
   std::map<std::string, std::vector<Nanos>> relocated_by_;
+  struct Storage {
+    uint64_t fence = 0, written = 0;  // epochs: refused below; the highest that wrote
+  };
+  std::map<std::string, Storage> storage_;
+  uint64_t refused_writes_ = 0;
   uint64_t relocations_ = 0;
   std::vector<std::string> violations_;
 };

@@ -51,12 +51,28 @@ void Machine::Start(const StartRequest& request) {
   });
 }
 
+void Machine::Guard(Nanos until) {
+  guarded_until_ = until;
+  loop_.At(until, [this] {
+    if (world_.now() >= guarded_until_) EndSingle();
+  });
+}
+
+// In a process of its own: it runs when the machine runs.
+void Machine::EndSingle() {
+  if (!guarded) return;
+  for (const auto& [id, instance] : instances_) {
+    if (instance.request.spec.writers != Writers::kSingle) continue;
+    loop_.After(0, [this, id = InstanceId(id)] { Exit(id, "signal 9"); });
+  }
+}
+
 bool Machine::Stop(const InstanceId& id, Nanos grace) {
   const auto found = instances_.find(id);
   if (found == instances_.end()) return false;
-  if (std::exchange(found->second.stopping, true)) return true;
-  loop_.After(world_.Between(kMillisecond, 50 * kMillisecond), [this, id] { EndIfQuiet(id); });
-  loop_.After(grace + 51 * kMillisecond,
+  const bool again = std::exchange(found->second.stopping, true);
+  if (!again) loop_.After(world_.Between(kMillisecond, 50 * kMillisecond), [this, id] { EndIfQuiet(id); });
+  loop_.After(grace + (grace > 0 ? 51 * kMillisecond : kMillisecond),
               [this, id] { Ended(id, absl::CancelledError("stopped"), true, "signal 9"); });
   return true;
 }
@@ -102,8 +118,8 @@ void SimRuntime::Recover(RecoverCallback callback) {
     std::vector<RunningInstance> found;
     for (const auto& [id, instance] : machine_.instances_) {
       const StartRequest& r = instance.request;
-      if (!instance.stopping)
-        found.push_back({id, r.container, r.replica, r.epoch, r.spec_revision, r.address, instance.ready});
+      const bool ready = instance.ready && !instance.stopping;
+      found.push_back({id, r.container, r.replica, r.epoch, r.spec_revision, r.address, ready});
     }
     callback(std::move(found));
   });

@@ -51,6 +51,7 @@ class Machine {
   Faults faults;
   LoadReport load;
   std::function<void(const StartRequest&)> on_start;
+  bool guarded = true;  // false: a mutant
 
   // The ready instance that listens there, or null.
   const Instance* Listening(const Address& address) const;
@@ -60,6 +61,9 @@ class Machine {
   void Exit(const InstanceId& instance, const std::string& reason);
   // Everything that runs here is gone, and nobody is told.
   void LosePower() { instances_.clear(); }
+  // Copies with Writers::kSingle end by then, whatever became of their dispatcher.
+  void Guard(Nanos until);
+  void EndSingle();
   void Freeze() { loop_.Freeze(); }
   void Thaw() { loop_.Thaw(); }
 
@@ -76,6 +80,7 @@ class Machine {
   SimReactor loop_;  // of the containers
   std::map<InstanceId, Instance> instances_;
   uint64_t next_exchange_ = 1;
+  Nanos guarded_until_ = 0;
   SimRuntime* runtime_ = nullptr;
 };
 
@@ -84,11 +89,18 @@ class SimRuntime final : public Runtime {
   SimRuntime(Machine& machine, SimReactor& reactor) : machine_(machine), reactor_(reactor) {
     machine_.runtime_ = this;
   }
-  ~SimRuntime() override { machine_.runtime_ = nullptr; }
+  ~SimRuntime() override {
+    machine_.runtime_ = nullptr;
+    machine_.EndSingle();
+  }
   void Start(const StartRequest& request, StartCallback callback) override;
   void Stop(const InstanceId& instance, Nanos grace, StopCallback callback) override;
   void Recover(RecoverCallback callback) override;
   void OnExit(ExitCallback callback) override { on_exit_ = std::move(callback); }
+  absl::Status GuardSingle(Nanos until) override {
+    machine_.Guard(until);
+    return absl::OkStatus();
+  }
 
  private:
   friend class Machine;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "fastcontainer/records.h"
 #include "lib/cmdb/memory.h"
 
 namespace fastcontainer::sim {
@@ -17,6 +18,9 @@ enum class Mutant : uint8_t {
   kPut,               // placements are written without a comparison
   kIgnoredConflicts,  // a conflict is taken for a success
   kStaleReads,        // a dispatcher's reading is the first one that it ever made
+  kPredecessorOnly,   // a placement's `unfenced` names the host that was left last, and no earlier one
+  kNothingUnfenced,   // it names nobody
+  kNoSelfFencing,     // a dispatcher takes its heartbeat for kept, whatever the store says
 };
 
 class MutantCmdb final : public Cmdb {
@@ -39,6 +43,8 @@ class MutantCmdb final : public Cmdb {
   OpId Txn(std::vector<Compare> compares, std::vector<Mutation> mutations, Nanos deadline,
            TxnCallback callback) override {
     if (mutant_ == Mutant::kPut) compares.clear();
+    if (mutant_ == Mutant::kPredecessorOnly) KeepUnfenced(1, &mutations);
+    if (mutant_ == Mutant::kNothingUnfenced) KeepUnfenced(0, &mutations);
     if (mutant_ != Mutant::kIgnoredConflicts)
       return cmdb_.Txn(std::move(compares), std::move(mutations), deadline, std::move(callback));
     return cmdb_.Txn(std::move(compares), std::move(mutations), deadline,
@@ -54,7 +60,11 @@ class MutantCmdb final : public Cmdb {
     return cmdb_.GrantLease(ttl, std::move(callback));
   }
   OpId KeepLease(uint64_t lease, LeaseCallback callback) override {
-    return cmdb_.KeepLease(lease, std::move(callback));
+    if (mutant_ != Mutant::kNoSelfFencing) return cmdb_.KeepLease(lease, std::move(callback));
+    return cmdb_.KeepLease(lease,
+                           [lease, callback = std::move(callback)](const absl::StatusOr<CmdbLease>&) mutable {
+                             callback(CmdbLease{lease, 10 * kSecond});
+                           });
   }
   OpId RevokeLease(uint64_t lease, LeaseCallback callback) override {
     return cmdb_.RevokeLease(lease, std::move(callback));
@@ -62,6 +72,18 @@ class MutantCmdb final : public Cmdb {
   bool Cancel(OpId id) override { return cmdb_.Cancel(id); }
 
  private:
+  static void KeepUnfenced(size_t last, std::vector<Mutation>* mutations) {
+    for (Mutation& mutation : *mutations) {
+      const absl::StatusOr<ParsedKey> key = ParseRecordKey(mutation.key);
+      if (!key.ok() || key->kind != RecordKind::kPlacement) continue;
+      absl::StatusOr<Placement> placement = DecodePlacement(mutation.value);
+      if (!placement.ok() || placement->unfenced.size() <= last) continue;
+      placement->unfenced.erase(placement->unfenced.begin(),
+                                placement->unfenced.end() - static_cast<ptrdiff_t>(last));
+      mutation.value = EncodePlacement(*placement);
+    }
+  }
+
   const Mutant mutant_;
   MemoryCmdb& cmdb_;
   std::map<std::string, Record> first_;

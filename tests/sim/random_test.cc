@@ -32,6 +32,9 @@ CloudOptions Draw(uint64_t seed) {
                      : R"({"v":1,"command":["serve"],"concurrency":32})";
   options.peers = random() % 2 == 0;
   options.router.prepare = random() % 4 != 0;
+  options.singles = static_cast<int>(random() % (static_cast<uint64_t>(options.containers) + 1));
+  options.storage_fence = random() % 2 == 0;
+  options.heartbeat = 2 * kSecond;
   if (random() % 2 == 0) {
     options.router.relocations_per_second = 2;
     options.router.relocation_burst = 3;
@@ -57,7 +60,12 @@ void BreakMachine(Cloud& cloud, size_t i) {
     case 2:
       return running ? cloud.KillDispatcher(i) : cloud.StartDispatcher(i);
     case 3:
-      cloud.FreezeMachine(i);
+      // Only a storage that refuses older epochs survives a machine that was frozen for longer than its
+      // heartbeat.
+      if (cloud.options().singles > 0 && !cloud.options().storage_fence)
+        cloud.FreezeDispatcher(i);
+      else
+        cloud.FreezeMachine(i);
       return ThawLater(cloud, i);
     case 4:
       if (!machine.instances().empty())
@@ -235,6 +243,30 @@ TEST(Random, RouterThatIgnoresConflictsIsCaught) {
 
 TEST(Random, DispatcherThatBelievesAnOldRecordIsCaught) {
   EXPECT_GT(Caught(3, "I", [](CloudOptions& o) { o.dispatcher_mutant = Mutant::kStaleReads; }), 0u);
+}
+
+// Faults that the copies of `single` containers must survive, with a storage that refuses nothing.
+void AllSingle(CloudOptions& options) {
+  options.singles = options.containers;
+  options.storage_fence = false;
+}
+
+TEST(Random, DispatchersThatDoNotFenceThemselvesAreCaught) {
+  EXPECT_GT(Caught(20, "I3: ",
+                   [](CloudOptions& o) {
+                     AllSingle(o);
+                     o.dispatcher_mutant = Mutant::kNoSelfFencing;
+                   }),
+            0u);
+}
+
+TEST(Random, DispatchersThatBelieveNobodyElseRunsItAreCaught) {
+  EXPECT_GT(Caught(20, "I3: ",
+                   [](CloudOptions& o) {
+                     AllSingle(o);
+                     o.router_mutant = Mutant::kNothingUnfenced;
+                   }),
+            0u);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ TEST(RecordKey, ShardIsTheTopByteOfXxh3) {
 
 TEST(RecordKey, LayoutIsTheSameForEveryBackend) {
   EXPECT_EQ(RecordKey(RecordKind::kHost, "h12"), "/fc/v1/h/h12");
+  EXPECT_EQ(RecordKey(RecordKind::kHeartbeat, "h12"), "/fc/v1/l/h12");
   EXPECT_EQ(RecordKey(RecordKind::kClass, "wordpress"), "/fc/v1/c/wordpress");
   EXPECT_EQ(RecordPrefix(RecordKind::kPlacement, 0x0f), "/fc/v1/p/0f/");
   EXPECT_EQ(RecordPrefix(RecordKind::kSpec, 0xff), "/fc/v1/s/ff/");

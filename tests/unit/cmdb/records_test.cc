@@ -79,7 +79,7 @@ TEST(Records, SpecReadsEveryField) {
       "environment":{"A":"b"},"directory":"/srv","port":8080,"concurrency":4,
       "limits":{"cpu":1.5,"memory":536870912},"probe":{"deadline_ms":20,"deadline_max_ms":50,"hedge_ms":[2.5,5]},
       "ready":{"http":"/health","timeout_s":1.5},"keep_alive":{"idle_s":60,"life_s":3600},"stop":{"grace_s":2},
-      "scale":{"min":1,"max":1},"writers":"multi","note":"ignored"})",
+      "scale":{"min":1,"max":1},"writers":"single","note":"ignored"})",
                                                "");
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->class_name, "");
@@ -100,6 +100,14 @@ TEST(Records, SpecReadsEveryField) {
   EXPECT_EQ(spec->stop_grace, 2 * kSecond);
   EXPECT_EQ(spec->scale_min, 1u);
   EXPECT_EQ(spec->scale_max, 1u);
+  EXPECT_EQ(spec->writers, Writers::kSingle);
+}
+
+TEST(Records, HeartbeatsNameAnIncarnation) {
+  EXPECT_EQ(*DecodeHeartbeat(EncodeHeartbeat(7)), 7u);
+  EXPECT_EQ(*DecodeHeartbeat(R"({"incarnation":3,"more":true})"), 3u);
+  EXPECT_FALSE(DecodeHeartbeat("{}").ok());
+  EXPECT_FALSE(DecodeHeartbeat(R"({"incarnation":-1})").ok());
 }
 
 TEST(Records, SpecLeavesDefaultsWhereItIsSilent) {
@@ -212,7 +220,7 @@ TEST(Records, BadSpecsAreRefusedByName) {
       {R"({"command":["a"],"stop":{"grace_s":"1"}})", R"(field "stop.grace_s")"},
       {R"({"command":["a"],"scale":{"max":0}})", R"(field "scale.max")"},
       {R"({"command":["a"],"scale":{"min":2}})", R"(field "scale.min": expected an integer from 0 to 1)"},
-      {R"({"command":["a"],"writers":"many"})", R"(field "writers": expected "multi", got "many")"},
+      {R"({"command":["a"],"writers":"many"})", R"(field "writers": expected "multi" or "single", got "many")"},
       {R"({"command":["a"],"class":"a b"})", R"(field "class": expected a name)"},
   };
   for (const BadInput& bad : table) {
@@ -227,8 +235,6 @@ TEST(Records, WhatLaterVersionsAddIsUnimplementedNotMisread) {
       {R"({"command":["a"],"scale":{"max":2}})",
        R"(field "scale.max": 2 is not supported yet; accepted is 1)"},
       {R"({"command":["a"],"scale":{"min":2,"max":3}})", R"(field "scale.max": 3 is not supported yet)"},
-      {R"({"command":["a"],"writers":"single"})",
-       R"(field "writers": "single" is not supported yet; accepted is "multi")"},
   };
   for (const BadInput& later : table) {
     const absl::StatusOr<Spec> spec = DecodeSpec(later.text, "");

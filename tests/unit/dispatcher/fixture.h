@@ -38,7 +38,8 @@ class FakeRuntime final : public Runtime {
     if (start_time == kForever) return;
     reactor_.After(start_time, [this, id = request.instance, status = next_start] { Started(id, status); });
   }
-  void Stop(const InstanceId& id, Nanos, StopCallback callback) override {
+  void Stop(const InstanceId& id, Nanos grace, StopCallback callback) override {
+    last_grace = grace;
     const auto found = instances.find(id);
     if (found == instances.end()) {
       reactor_.Defer([callback = std::move(callback)]() mutable { callback(absl::NotFoundError("no")); });
@@ -58,6 +59,10 @@ class FakeRuntime final : public Runtime {
     reactor_.Defer([this, callback = std::move(callback)]() mutable { callback(recovered); });
   }
   void OnExit(ExitCallback callback) override { exit_ = std::move(callback); }
+  absl::Status GuardSingle(Nanos until) override {
+    guarded_until = until;
+    return guard;
+  }
 
   void Exit(const InstanceId& id, const std::string& reason) {
     instances.erase(id);
@@ -76,6 +81,9 @@ class FakeRuntime final : public Runtime {
   Nanos start_time = 50 * kMillisecond;
   Nanos stop_time = 20 * kMillisecond;
   absl::Status next_start;
+  absl::Status guard;
+  Nanos guarded_until = 0;
+  Nanos last_grace = -1;
 
  private:
   void Started(const InstanceId& id, const absl::Status& status) {
