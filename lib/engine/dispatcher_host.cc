@@ -1,6 +1,7 @@
 #include "lib/engine/dispatcher_host.h"
 
 #include <sys/sysinfo.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -178,6 +179,11 @@ DispatcherOptions DispatcherHost::Core::ForDispatcher(uint16_t port) const {
   options.port_first = options_.port_first;
   options.port_last = options_.port_last;
   options.seed = RandomSeed();
+  options.sleepless = [] {
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return static_cast<Nanos>(now.tv_sec) * kSecond + now.tv_nsec;
+  };
   return options;
 }
 

@@ -103,6 +103,9 @@ absl::Status ProcessRuntime::Launch(const StartRequest& request, Instance& insta
   if (instances_.contains(request.instance))
     return absl::AlreadyExistsError(absl::StrCat("the instance ", request.instance, " exists"));
   if (absl::Status status = CheckAddressFree(request.address); !status.ok()) return status;
+  instance.single = request.spec.writers == Writers::kSingle;
+  if (instance.single && guard_ == nullptr)
+    if (absl::Status status = MakeGuard(); !status.ok()) return status;
   absl::StatusOr<OutputFile> output =
       OpenOutput(options_.log_directory, request.container.empty() ? request.instance : request.container);
   if (!output.ok()) return output.status();
@@ -167,6 +170,9 @@ absl::Status ProcessRuntime::SpawnInto(const StartRequest& request, int output, 
   if (!spawned->limited)
     Log(LogLevel::kWarning, absl::StrCat("the limits of ", request.container, " are not enforced: refused"));
   record.pid = spawned->pid;
+  if (instance.single)
+    if (const absl::Status guarded = guard_->Add(record.pid, record.cgroup); !guarded.ok())
+      Log(LogLevel::kError, guarded.message());  // the next GuardSingle() makes another one
   instance.pidfd = std::move(spawned->pidfd);
   instance.leader_was_watched = true;
   if (const std::optional<ProcessStat> stat = ReadProcessStat(record.pid))
@@ -175,6 +181,23 @@ absl::Status ProcessRuntime::SpawnInto(const StartRequest& request, int output, 
   if (const absl::Status status = state_.Write(record, StateFolder::Durability::kProcessCrash); !status.ok())
     Log(LogLevel::kWarning, absl::StrCat(record.instance, " could not be adopted now: ", status.message()));
   return absl::OkStatus();
+}
+
+absl::Status ProcessRuntime::MakeGuard() {
+  absl::StatusOr<std::unique_ptr<ProcessGuard>> made = ProcessGuard::Create();
+  if (!made.ok()) return made.status();
+  guard_ = *std::move(made);
+  absl::Status status = guard_->Until(guarded_until_);
+  for (const auto& [id, instance] : instances_)
+    if (instance->single) status.Update(guard_->Add(instance->record.pid, instance->record.cgroup));
+  return status;
+}
+
+absl::Status ProcessRuntime::GuardSingle(Nanos until) {
+  guarded_until_ = until;
+  if (guard_ == nullptr || guard_->Until(until).ok()) return absl::OkStatus();
+  Log(LogLevel::kError, "the guard of `single` containers has ended; another one is made");
+  return MakeGuard();
 }
 
 void ProcessRuntime::WatchLeader(Instance& instance) {

@@ -21,6 +21,7 @@
 #include "fastcontainer/reactor.h"
 #include "fastcontainer/runtime.h"
 #include "lib/runtime/cgroup.h"
+#include "lib/runtime/guard.h"
 #include "lib/runtime/limits.h"
 #include "lib/runtime/process_tree.h"
 #include "lib/runtime/ready.h"
@@ -61,11 +62,13 @@ class ProcessRuntime final : public Runtime {
   void Stop(const InstanceId& instance, Nanos grace, StopCallback callback) override;
   void Recover(RecoverCallback callback) override;
   void OnExit(ExitCallback callback) override { exit_ = std::move(callback); }
+  absl::Status GuardSingle(Nanos until) override;
 
  private:
   enum class Phase { kStarting, kReady, kStopping, kEnding };
   struct Instance {
     InstanceRecord record;
+    bool single = false;  // guarded
     Phase phase = Phase::kStarting;
     UniqueFd pidfd;  // watched while the leader lives
     std::string output_path;
@@ -96,6 +99,7 @@ class ProcessRuntime final : public Runtime {
   void WaitForReadiness(const Spec& spec, Instance& instance);
   void OnReady(Instance& instance);
   void FailStart(Instance& instance, absl::Status failure);
+  absl::Status MakeGuard();
 
   // lib/runtime/process_end.cc
   void OnLeaderExit(Instance& instance);
@@ -121,6 +125,8 @@ class ProcessRuntime final : public Runtime {
   LimitCgroups limits_;
   std::set<std::string, std::less<>> told_unlimited_;  // limits that cannot be enforced: each is told once
   std::unique_ptr<OrphanReaper> reaper_;
+  std::unique_ptr<ProcessGuard> guard_;  // null: no instance has needed it
+  Nanos guarded_until_ = 0;
   ExitCallback exit_;
   absl::flat_hash_map<InstanceId, std::unique_ptr<Instance>> instances_;
   absl::flat_hash_set<pid_t> leaders_;  // not yet reaped

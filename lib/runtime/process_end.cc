@@ -79,6 +79,9 @@ void ProcessRuntime::Finish(Instance& finished) {
   auto node = instances_.extract(finished.record.instance);
   const std::unique_ptr<Instance> instance = std::move(node.mapped());
   const InstanceRecord& record = instance->record;
+  if (instance->single && guard_ != nullptr)
+    if (const absl::Status status = guard_->Remove(record.pid); !status.ok())
+      Log(LogLevel::kWarning, status.message());
   reactor_.CancelTimer(instance->timer);
   ReapLeader(*instance);
   if (reaper_ != nullptr) reaper_->Sweep();
