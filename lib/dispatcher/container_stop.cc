@@ -103,7 +103,9 @@ bool Container::TakeStopBack() {
 void Container::StopWhenQuiet() {
   const Nanos now = context_.reactor.Now();
   uint64_t tickets = 0;
-  context_.stats.leases_expired += leases_.Expire(now, true, &tickets);
+  // The next host of a single one waits for this end: who is not heard any more has no say in it.
+  const bool keep_open = !SingleRuns() || cause_ != Cause::kMoved;
+  context_.stats.leases_expired += leases_.Expire(now, keep_open, &tickets);
   if (leases_.empty()) return StopNow();
   if (now >= stop_deadline_) {
     if (cause_ != Cause::kLife) return StopNow();

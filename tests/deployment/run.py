@@ -23,7 +23,8 @@ def find(name):
     import life
     import peers
     import request_path
-    for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd):
+    import single
+    for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")
