@@ -54,12 +54,9 @@ static void what_later_versions_add_is_unsupported(void) {
     uint32_t kind;
     const char *json, *field, *accepted;
   } later[] = {
-      {FC_RECORD_SPEC, "{\"v\":1,\"command\":[\"x\"],\"writers\":\"single\"}", "\"writers\": \"single\"",
-       "accepted is \"multi\""},
       {FC_RECORD_SPEC, "{\"v\":1,\"command\":[\"x\"],\"scale\":{\"max\":2}}", "\"scale.max\": 2",
        "accepted is 1"},
-      {FC_RECORD_CLASS, "{\"v\":1,\"writers\":\"single\"}", "\"writers\": \"single\"",
-       "accepted is \"multi\""},
+      {FC_RECORD_CLASS, "{\"v\":1,\"scale\":{\"max\":3}}", "\"scale.max\": 3", "accepted is 1"},
   };
   size_t i;
   for (i = 0; i < sizeof(later) / sizeof(later[0]); ++i) {
