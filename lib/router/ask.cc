@@ -203,10 +203,12 @@ void Router::Core::SendLease(const Lease& lease, MessageType type) {
 }
 
 // The candidate starts the container while its old host may still answer; what is not needed ends by itself.
-void Router::Core::SendPrepare(const Container& c, HostState& candidate) {
+void Router::Core::SendPrepare(const Container& c, HostState& suspect, HostState& candidate) {
   if (c.spec.writers == Writers::kSingle) return;  // no second copy, not even one that waits
   if (options_.paper || !options_.prepare || candidate.down || candidate.service_down) return;
-  if (prepare_budget_.Until(reactor_.Now()) > 0) return;
+  const Nanos now = reactor_.Now();
+  if (now < suspect.no_prepare_until || prepare_budget_.Until(now) > 0) return;
+  suspect.prepared = true;
   prepare_budget_.Take();
   ++stats_.prepares;
   Message m;

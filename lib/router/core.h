@@ -282,7 +282,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void ArmRenew();
   void SendLease(const Lease& lease, MessageType type);
   void DropLease(Container& c, bool release);
-  void SendPrepare(const Container& c, HostState& candidate);
+  void SendPrepare(const Container& c, HostState& suspect, HostState& candidate);
   void Retire(Lease& lease);
 
   // relocate.cc

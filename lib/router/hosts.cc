@@ -142,8 +142,10 @@ void Hosts::AskDispatcher(HostState& host) {
   if (check.evidence.dispatcher != DispatcherEvidence::kNotAsked) return;
   check.evidence.dispatcher = DispatcherEvidence::kPending;
   ProbeOptions options;
-  options.deadline =
-      std::max(options_.service_deadline, std::min(8 * host.service_rtt_peak, kServiceDeadlineMost));
+  // One that has said that it is busy gets all the time there is: load must not be taken for death.
+  const Nanos slow =
+      host.load.overloaded ? kServiceDeadlineMost : std::min(8 * host.service_rtt_peak, kServiceDeadlineMost);
+  options.deadline = std::max(options_.service_deadline, slow);
   check.echo = echo_prober_.Probe(host.dispatcher, options,
                                   [this, &host](const ProbeResult& result) { OnEcho(host, result); });
 }

@@ -68,6 +68,10 @@ struct HostState {
   Reactor::TimerId guard_timer = 0;
   Reactor::TimerId recheck_timer = 0;
   Nanos recheck_delay = 0;
+  // A suspicion that was wrong: until then it prepares nothing, each time twice as long.
+  Nanos no_prepare_until = 0;
+  Nanos prepare_backoff = 0;
+  bool prepared = false;    // since it was last known to be up or down
   bool guard_used = false;  // a ticket was opened since the guard last looked
 };
 

@@ -205,7 +205,9 @@ RouteCode Router::Core::Retry(TicketId ticket, const Attempt& attempt, const Rou
   Lease& lease = *slot->lease;
   Container& c = *lease.container;
   const uint32_t number = slot->attempt + 1;
-  const uint32_t written = slot->written + (attempt.bytes_written ? 1 : 0);
+  // An attempt that this process itself gave up, because it took the host for lost, is not held against the
+  // request.
+  const uint32_t written = slot->written + (attempt.bytes_written && !slot->told ? 1 : 0);
   const Nanos created = slot->created;
   EndTicket(ticket, attempt.outcome, 0);
   if (!SafeToSendAgain(attempt) || written >= kMostWrittenAttempts) {

@@ -14,11 +14,18 @@ constexpr double kManyShare = 0.3;
 constexpr Nanos kWitnessHolds = 1 * kSecond;
 constexpr size_t kMostWitnesses = 8;
 constexpr size_t kMostSuspects = 8;
+// A path that is always late, or that eats ICMP, is no reason to keep a second copy of everything.
+constexpr Nanos kFirstFalseSuspicion = 60 * kSecond;
+constexpr Nanos kLastFalseSuspicion = 3600 * kSecond;
 
 }  // namespace
 
 void Router::Core::OnHostUp(HostState& host) {
   AnswerPeers(host, PeerVerdict::kUp);
+  if (std::exchange(host.prepared, false)) {
+    host.prepare_backoff = std::clamp(2 * host.prepare_backoff, kFirstFalseSuspicion, kLastFalseSuspicion);
+    host.no_prepare_until = reactor_.Now() + host.prepare_backoff;
+  }
   std::erase_if(recent_down_, [&](const auto& d) { return d.first == &host; });
   if (std::exchange(host.told_down, false)) RunHostHook(HookPoint::kHostUp, host);
   const HostState* outer = std::exchange(serving_, &host);
@@ -37,6 +44,7 @@ void Router::Core::OnHostUp(HostState& host) {
 
 void Router::Core::OnHostDown(HostState& host) {
   AnswerPeers(host, PeerVerdict::kDown);
+  if (std::exchange(host.prepared, false)) host.prepare_backoff = 0;
   Log(LogLevel::kWarning, absl::StrCat("host ", host.id, " is down: neither it nor its dispatcher answers"));
   if (InUse(host)) recent_down_.emplace_back(&host, reactor_.Now());
   if (!std::exchange(host.told_down, true)) RunHostHook(HookPoint::kHostDown, host);
@@ -108,7 +116,7 @@ void Router::Core::OnHostSuspect(HostState& host) {
     if (c->waiting.empty() && (c->lease == nullptr || c->lease->open == 0)) continue;
     if (++looked > kMostSuspects) return;
     const std::vector<HostState*> candidates = Candidates(*c, &host, 2);
-    if (!candidates.empty()) SendPrepare(*c, *candidates[0]);
+    if (!candidates.empty()) SendPrepare(*c, host, *candidates[0]);
     for (HostState* candidate : candidates) {
       if (!hosts_.Fresh(*candidate, reactor_.Now()))
         hosts_.Check(*candidate, ProbeOf(*c), /*ask_dispatcher=*/false);

@@ -22,7 +22,7 @@ class Wire:
 
     def __init__(self, network):
         self.socket = network.bridge.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        self.socket.bind(("proxy", 0))
+        self.socket.bind(("proxy0", 0))
         self.socket.settimeout(0.2)
         self.caught = {}
         self.stopped = threading.Event()

@@ -1,5 +1,5 @@
-// A router and one dispatcher: how questions are spread over time (a socket holds only so many at once), and what
-// is said of leases that are gone.
+// A router and one dispatcher: how questions are spread over time (a socket holds only so many at once), and
+// what is said of leases that are gone.
 #include <algorithm>
 #include <deque>
 #include <map>

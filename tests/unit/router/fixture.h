@@ -62,10 +62,13 @@ class FakeDispatcher {
 
   std::vector<Question> asked;
   MessageType answer = MessageType::kGrant;
+  bool silent = false;
+  bool overloaded = false;
 
  private:
   void OnMessage(const Address& from, const Message& message) {
     asked.push_back({reactor_.Now(), message});
+    if (silent) return;
     Message reply = message;
     reply.type = message.type == MessageType::kEcho      ? MessageType::kEchoOk
                  : message.type == MessageType::kAcquire ? answer
@@ -74,6 +77,7 @@ class FakeDispatcher {
     reply.address = *Address::Parse("127.0.0.1:20000");
     reply.slots = 1000;
     reply.lease = 5 * kSecond;
+    reply.load.overloaded = overloaded;
     if (message.type != MessageType::kRelease) channel_.Send(from, reply);
   }
   const Reactor& reactor_;
