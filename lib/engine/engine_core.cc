@@ -77,8 +77,9 @@ absl::Status Engine::Core::ReadKeys(const EngineOptions& options) {
   if (options.bind_address.empty()) return absl::OkStatus();
   const absl::StatusOr<Address> parsed = Address::Parse(options.bind_address);
   if (!parsed.ok())
-    return absl::InvalidArgumentError(absl::StrCat(
-        "bind_address: \"", options.bind_address, "\" is not a numeric IPv4 or IPv6 address, with or without a port"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("bind_address: \"", options.bind_address,
+                     "\" is not a numeric IPv4 or IPv6 address, with or without a port"));
   if (keys.empty() && !parsed->IsLoopback())
     return absl::PermissionDeniedError(
         absl::StrCat("bind_address: ", parsed->ToString(),
@@ -106,7 +107,8 @@ absl::Status Engine::Core::OpenCmdbOf(const EngineOptions& options) {
   }
   if (options.cmdb_url.empty())
     return absl::InvalidArgumentError(
-        "cmdb_url: required; accepted are memory:, memory:NAME and sqlite:/absolute/path");
+        "cmdb_url: required; accepted are memory:NAME, sqlite:/absolute/path, etcd://HOST:PORT and "
+        "postgresql://HOST/DATABASE");
   absl::StatusOr<std::unique_ptr<Cmdb>> opened = OpenCmdb(options.cmdb_url, *reactor);
   if (!opened.ok()) return opened.status();
   cmdb = std::make_unique<CountedCmdb>(*std::move(opened));

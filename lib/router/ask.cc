@@ -85,7 +85,9 @@ void Router::Core::OnMessage(const Address& from, const Message& message) {
   // is all known.
   if (found != containers_.end() && message.type == MessageType::kGrant)
     OnGrant(*found->second, *host, message, now);
-  hosts_.NoteDispatcher(*host, now, loaded ? &message.load : nullptr);
+  // Only an answer shows that a host hears as well: one that is cut off in one direction still revokes.
+  if (message.type != MessageType::kRevoke && message.request_id != 0)
+    hosts_.NoteDispatcher(*host, now, loaded ? &message.load : nullptr);
   if (found == containers_.end() || message.replica != 0) return;
   Container& c = *found->second;
   const bool mine = c.ask.request != 0 && c.ask.host == host && message.request_id == c.ask.request;

@@ -392,6 +392,29 @@ TEST(Scenario, ProxyWithoutAnyLivingPeerAsksAWitnessAndMoves) {
   ExpectHolds(cloud);
 }
 
+TEST(Scenario, HostThatSpeaksAndDoesNotHearIsNoCandidate) {
+  CloudOptions options;
+  options.machines = 3;
+  options.containers = 12;
+  Cloud cloud(options);
+  cloud.Warm();
+  cloud.Run(kSecond, kRepeatable);
+  const size_t deaf = cloud.HostOf(0);
+  for (size_t p = 0; p < cloud.proxies(); ++p)
+    cloud.network().Block(cloud.proxy(p).address, cloud.machine(deaf).address(), true);
+  cloud.Run(kSecond, kRepeatable);  // and it revokes what it has lost, again and again
+  const size_t second = cloud.HostOf(0);
+  EXPECT_NE(second, deaf);
+  uint64_t there = 0;
+  for (int i = 0; i < 12; ++i) there += cloud.HostOf(i) == second ? 1 : 0;
+  const uint64_t before = cloud.invariants().relocations();
+  cloud.LosePower(second);
+  cloud.Run(2 * kSecond, kRepeatable);
+  EXPECT_EQ(cloud.invariants().relocations() - before, there) << Notes(cloud);
+  ExpectNoneFailed(cloud);
+  ExpectHolds(cloud);
+}
+
 TEST(Scenario, PlaceMovesARunningContainerWithoutAFailure) {
   Cloud cloud(CloudOptions{});
   cloud.Warm();
