@@ -184,10 +184,10 @@ typedef struct fc_hook_event {
 } fc_hook_event;
 
 /* `event` returns FC_OK, or FC_E_VETO, which counts for FENCE and the points BEFORE_*: a vetoed placement or
- * relocation tries the next candidate, a vetoed start fails, a vetoed stop is tried again after the idle time.
- * FENCE comes before a copy of a container with "writers":"single" is started at `epoch`: the storage is to be
- * told to refuse writes of lower epochs from now on (the copy has its own in $EPOCH); FC_E_VETO if it was not
- * told, and the copy is not started. Must not block. */
+ * relocation tries the next candidate, a vetoed start fails, a vetoed stop is tried again after the idle
+ * time. FENCE comes before a copy of a container with "writers":"single" is started at `epoch`: the storage
+ * is to be told to refuse writes of lower epochs from now on (the copy has its own in $EPOCH); FC_E_VETO if
+ * it was not told, and the copy is not started. Must not block. */
 typedef struct fc_hooks_vtable {
   uint32_t struct_size;
   uint32_t reserved;
