@@ -76,6 +76,11 @@ class MemoryCmdb::Core : public std::enable_shared_from_this<MemoryCmdb::Core> {
       result.error = "injected: the store cannot be reached";
       return result;
     }
+    if (Take(&faults_.conflicts)) {
+      result.outcome = TxnOutcome::kConflict;
+      for (const Compare& compare : compares) result.current.push_back(Current()->Get(compare.key));
+      return result;
+    }
     const bool applied = Take(&faults_.unknown_applied);
     if (!applied && !Take(&faults_.unknown_not_applied)) return Current()->Apply(compares, mutations);
     if (applied) Current()->Apply(compares, mutations);

@@ -107,6 +107,7 @@ class MemoryCmdb final : public Cmdb {
   struct Faults {
     int fail_reads = 0;           // Get and List: Unavailable
     int fail_txns = 0;            // kUnavailable, not applied
+    int conflicts = 0;            // kConflict with what each compared key has, not applied
     int unknown_applied = 0;      // kUnknown, and applied
     int unknown_not_applied = 0;  // kUnknown, and not applied
     int fail_leases = 0;          // GrantLease, KeepLease, RevokeLease: Unavailable, not done

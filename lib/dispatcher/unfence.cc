@@ -81,8 +81,11 @@ void Unfence::Remove() {
                              txn_ = 0;
                              const bool done = result.outcome == TxnOutcome::kOk;
                              if (done) ++context_.stats.unfenced;
-                             // Whatever else came of it, only a reading tells.
-                             Finish(done || result.outcome == TxnOutcome::kConflict);
+                             // Whatever else came of it, only a reading tells. One conflict is another host's
+                             // entry that went; a row of them is a reading that the store contradicts.
+                             const bool again = result.outcome == TxnOutcome::kConflict && !conflict_;
+                             conflict_ = result.outcome == TxnOutcome::kConflict;
+                             Finish(done || again);
                            });
 }
 

@@ -58,6 +58,7 @@ class Unfence {
   std::vector<Cmdb::OpId> ops_;  // questions about heartbeats, and for addresses
   size_t asking_ = 0;
   Cmdb::OpId txn_ = 0;
+  bool conflict_ = false;  // the last transaction met one
   Nanos delay_ = 0;
   Nanos since_ = 0;
   Timer retry_;

@@ -208,6 +208,22 @@ TEST_F(SingleTest, TheLosingHostTriesUntilTheRecordSaysSo) {
   }
 }
 
+TEST_F(SingleTest, ARecordThatIsAlwaysContradictedIsNotReadWithoutAPause) {
+  Begin();
+  cmdb.faults().delay = kMillisecond;
+  constexpr int kConflicts = 100'000;
+  cmdb.faults().conflicts = kConflicts;
+  PutSpec("db", kSpec);
+  PlaceHere(2, {{"h1", 1}}, "h2");
+  r1.Acquire("db", 2);
+  Advance(10 * kSecond);
+  EXPECT_GE(kConflicts - cmdb.faults().conflicts, 5);
+  EXPECT_LE(kConflicts - cmdb.faults().conflicts, 30);
+  cmdb.faults().conflicts = 0;
+  Advance(2 * kSecond);
+  EXPECT_EQ(UnfencedNow().size(), 0u);
+}
+
 TEST_F(SingleTest, AQuestionForALostContainerMakesTheHostRemoveItsEntry) {
   Begin();
   PutSpec("db", kSpec);
