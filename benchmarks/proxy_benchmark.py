@@ -13,10 +13,10 @@ import urllib.request
 from row import Row
 
 BIN = os.environ["FASTCONTAINER_BIN"]
-ROUNDS = 7
-SECONDS = 2
+PAIRS = 24
+NGINX_EACH = 3  # pairs
+SECONDS = 1
 CONNECTIONS = 64
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def free_port():
@@ -76,44 +76,36 @@ def answers(port, host="bench.test"):
             time.sleep(0.05)
 
 
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+def cpu_ns(pid):
+    """What the scheduler has counted for all threads; utime and stime would be in ticks of 10 ms."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
+            total += int(file.read().split()[0])
+    return total
 
 
 def measure(port, pid):
-    """(requests/s, CPU seconds of the proxy for each request)"""
-    before = cpu_seconds(pid)
+    """(requests/s, ns of CPU of the proxy for each request)"""
+    before = cpu_ns(pid)
     out = subprocess.run(["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{SECONDS}s", "-H", "Host: bench.test",
                           f"http://127.0.0.1:{port}/"], check=True, stdout=subprocess.PIPE, text=True).stdout
     assert "Non-2xx" not in out and "Socket errors" not in out, out
     requests = int(re.search(r"(\d+) requests in", out).group(1))
-    return requests / SECONDS, (cpu_seconds(pid) - before) / requests
+    return requests / SECONDS, (cpu_ns(pid) - before) / requests
 
 
-def start_all(bench):
-    """{name: (port, pid)}"""
-    server, fixed, library, peer, admin1, admin2, udp, dispatcher_udp = (free_port() for _ in range(8))
+def start_container(bench, library, admin):
+    """The library's proxy with its container, an nginx; returns the container's port."""
+    dispatcher_udp = free_port()
     os.makedirs(bench.path("www"))
     os.makedirs(bench.path("state"))
     bench.write("www/index.html", "<html><body>hello, world!</body></html>\n")
-    conf = bench.nginx("server", f"server {{ listen 127.0.0.1:{server}; root {bench.path('www')}; }}")
-    # nginx serves the file for all of them; as the library's container it is another process with the same configuration.
-    bench.spawn("server", "nginx", "-c", conf)
-    answers(server)
-    upstream = (f"upstream u {{ server 127.0.0.1:{server}; keepalive 128; keepalive_requests 1000000000; }}\n"
-                f"server {{ listen 127.0.0.1:{peer}; location / {{ proxy_pass http://u; proxy_http_version 1.1; "
-                "proxy_set_header Connection \"\"; proxy_set_header Host $host; } }")
-    bench.spawn("nginx", "nginx", "-c", bench.nginx("nginx", upstream))
-
-    common = {"log": {"path": "off"}}
-    bench.spawn("fixed", f"{BIN}/fc-proxy", "--config", bench.write("fixed.json", json.dumps(
-        {**common, "listen": f"127.0.0.1:{fixed}", "admin": f"127.0.0.1:{admin1}", "fixed_upstream": f"127.0.0.1:{server}"})))
     cmdb = "sqlite:" + bench.path("cmdb.db")
     container = bench.nginx("container", "server { listen ADDRESS:PORT; root %s; }" % bench.path("www"))
     script = bench.write("container.sh", "#!/bin/sh\nsed -e \"s/ADDRESS/$ADDRESS/; s/PORT/$PORT/; s/container.pid/$PORT.pid/\" "
-                         f"{container} > {bench.path('run')}-$PORT.conf && exec nginx -c {bench.path('run')}-$PORT.conf\n")
+                         f"{container} > {bench.path('run')}-$PORT.conf && echo $PORT > {bench.path('port')} && "
+                         f"exec nginx -c {bench.path('run')}-$PORT.conf\n")
     os.chmod(script, 0o755)
     records = {"specs": {"bench": {"command": [script], "concurrency": 1000, "ready": {"http": "/"}}}, "keys": {"bench.test": "bench"}}
     subprocess.run([f"{BIN}/fcctl", "--cmdb", cmdb, "apply", bench.write("apply.json", json.dumps(records))], check=True,
@@ -121,7 +113,23 @@ def start_all(bench):
     bench.spawn("dispatcher", f"{BIN}/fc-dispatcher", "--config", bench.write("dispatcher.json", json.dumps(
         {"host": "h1", "cmdb": cmdb, "address": "127.0.0.1", "port": dispatcher_udp, "state_directory": bench.path("state")})))
     bench.spawn("library", f"{BIN}/fc-proxy", "--config", bench.write("library.json", json.dumps(
-        {**common, "listen": f"127.0.0.1:{library}", "admin": f"127.0.0.1:{admin2}", "cmdb": cmdb})))
+        {"log": {"path": "off"}, "listen": f"127.0.0.1:{library}", "admin": f"127.0.0.1:{admin}", "cmdb": cmdb})))
+    answers(library)
+    with open(bench.path("port")) as file:
+        return int(file.read())
+
+
+def start_all(bench):
+    """{name: (port, pid)}; all of them go to the same container."""
+    fixed, library, peer, admin1, admin2 = (free_port() for _ in range(5))
+    server = start_container(bench, library, admin2)
+    upstream = (f"upstream u {{ server 127.0.0.1:{server}; keepalive 128; keepalive_requests 1000000000; }}\n"
+                f"server {{ listen 127.0.0.1:{peer}; location / {{ proxy_pass http://u; proxy_http_version 1.1; "
+                "proxy_set_header Connection \"\"; proxy_set_header Host $host; } }")
+    bench.spawn("nginx", "nginx", "-c", bench.nginx("nginx", upstream))
+    bench.spawn("fixed", f"{BIN}/fc-proxy", "--config", bench.write("fixed.json", json.dumps(
+        {"log": {"path": "off"}, "listen": f"127.0.0.1:{fixed}", "admin": f"127.0.0.1:{admin1}",
+         "fixed_upstream": f"127.0.0.1:{server}"})))
     ports = {"nginx": peer, "fixed": fixed, "library": library}
     for port in ports.values():
         answers(port)
@@ -129,23 +137,28 @@ def start_all(bench):
 
 
 def rows():
+    cpu_ratios, rates, cpu = [], {"nginx": [], "library": []}, []
     with tempfile.TemporaryDirectory(prefix="fc-bench-") as folder:
         bench = Bench(folder)
         try:
             proxies = start_all(bench)
-            runs = {name: [] for name in proxies}
-            for i in range(ROUNDS):
-                # Each round in another order, so that none is always the first.
-                names = list(proxies)[i % 3:] + list(proxies)[:i % 3]
-                for name in names:
-                    runs[name].append(measure(*proxies[name]))
+            for target in proxies.values():
+                measure(*target)
+            for i in range(PAIRS):
+                # Neighbours in time are compared, each as often the first: the machine's mood changes slowly.
+                order = ["fixed", "library"] if i % 2 else ["library", "fixed"]
+                found = {name: measure(*proxies[name]) for name in order}
+                cpu_ratios.append(found["library"][1] / found["fixed"][1])
+                cpu.append(found["fixed"][1])
+                if i % NGINX_EACH == 0:
+                    rates["nginx"].append(measure(*proxies["nginx"])[0])
+                    rates["library"].append(found["library"][0])
         finally:
             stop_containers(bench)
             bench.stop()
-    rate = {name: statistics.median(run[0] for run in found) for name, found in runs.items()}
-    cpu = {name: statistics.median(run[1] for run in found) * 1e6 for name, found in runs.items()}
-    yield Row("proxy", "cpu_per_request", cpu["library"], "us", cpu["fixed"], "fixed upstream, without the library")
-    yield Row("proxy", "requests", rate["library"], "/s", rate["nginx"], "nginx")
+    base = statistics.median(cpu) / 1e3
+    yield Row("proxy", "cpu_per_request", base * statistics.median(cpu_ratios), "us", base, "fixed upstream, without the library")
+    yield Row("proxy", "requests", statistics.median(rates["library"]), "/s", statistics.median(rates["nginx"]), "nginx")
 
 
 def stop_containers(bench):
