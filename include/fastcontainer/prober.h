@@ -4,10 +4,15 @@
 #define FASTCONTAINER_PROBER_H_
 
 #include <cstdint>
+#include <memory>
+#include <string>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "fastcontainer/address.h"
 #include "fastcontainer/probe.h"
+#include "fastcontainer/reactor.h"
 
 namespace fastcontainer {
 
@@ -26,7 +31,20 @@ class Prober {
   virtual bool Cancel(ProbeId id) = 0;
   // What probes are made of, for logs and metrics.
   virtual ProbeMechanism mechanism() const = 0;
+
+  // Evidence without a probe: bytes have come from `host` now, after `rtt` (ns; 0: unknown). A probe with
+  // ProbeOptions::freshness that begins within that time is answered from it. A driver may ignore it.
+  virtual void NoteAlive(const Address& /*host*/, Nanos /*rtt*/) {}
+  // The same from what the kernel knows of a connected TCP socket (TCP_INFO): its peer's last data or
+  // acknowledgement, at its age. Errors: NotFound: nothing yet; InvalidArgument: no such socket;
+  // Unimplemented.
+  virtual absl::Status NoteConnection(int fd);
 };
+
+// The prober of a real process: ICMP if it is permitted; else one that answers kLocalFault, and `problem`
+// (may be null) says which sysctl allows it. `reactor` must outlive it; callbacks that wait when it is
+// destroyed never run. Errors: what else socket() and epoll_ctl() may say.
+absl::StatusOr<std::unique_ptr<Prober>> OpenProber(Reactor& reactor, std::string* problem = nullptr);
 
 }  // namespace fastcontainer
 

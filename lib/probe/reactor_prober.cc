@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace fastcontainer {
@@ -66,6 +67,25 @@ bool ReactorProber::Cancel(ProbeId id) {
   return true;
 }
 
+void ReactorProber::NoteAlive(const Address& host, Nanos rtt) {
+  sockaddr_storage raw;
+  SocketAddress address;
+  host.ToSockaddr(&raw);
+  std::memcpy(&address, &raw, sizeof(address));
+  core_.NoteAlive(address, rtt);
+}
+
+absl::Status ReactorProber::NoteConnection(int fd) {
+  switch (const int error = core_.NoteConnection(fd); error) {
+    case 0:
+      return absl::OkStatus();
+    case ENOENT:
+      return absl::NotFoundError("the kernel has heard nothing from the peer yet");
+    default:
+      return absl::InvalidArgumentError(std::string("not a connected TCP socket: ") + std::strerror(error));
+  }
+}
+
 void ReactorProber::OnResult(const ProbeCompletion& completion, const ProbeResult& result) {
   auto* const waiting = static_cast<Waiting*>(completion.user_data);
   Callback callback = std::move(waiting->callback);
@@ -92,6 +112,10 @@ void ReactorProber::ArmTimer() {
     timer_at_ = kForever;
     Process();
   });
+}
+
+absl::Status Prober::NoteConnection(int /*fd*/) {
+  return absl::UnimplementedError("this prober takes no evidence from connections");
 }
 
 absl::StatusOr<std::unique_ptr<Prober>> OpenProber(Reactor& reactor, std::string* problem) {

@@ -28,6 +28,8 @@ class ReactorProber final : public Prober {
   ProbeId Probe(const Address& host, const ProbeOptions& options, Callback callback) override;
   bool Cancel(ProbeId id) override;
   ProbeMechanism mechanism() const override { return mechanism_; }
+  void NoteAlive(const Address& host, Nanos rtt) override;
+  absl::Status NoteConnection(int fd) override;
   // Why mechanism() is kNone and what to do about it; else empty.
   const std::string& problem() const { return problem_; }
 
@@ -53,10 +55,6 @@ class ReactorProber final : public Prober {
   Reactor::TimerId timer_ = 0;
   Nanos timer_at_ = kForever;
 };
-
-// ICMP if it is permitted; else a prober that answers kLocalFault, and `problem` (may be null) says which
-// sysctl allows it.
-absl::StatusOr<std::unique_ptr<Prober>> OpenProber(Reactor& reactor, std::string* problem = nullptr);
 
 }  // namespace fastcontainer
 

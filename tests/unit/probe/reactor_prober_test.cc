@@ -110,6 +110,18 @@ TEST_F(ReactorProberTest, WithoutPermissionEveryProbeIsALocalFault) {
   EXPECT_EQ(results_[0].mechanism, ProbeMechanism::kNone);
 }
 
+TEST_F(ReactorProberTest, EvidenceAnswersAProbeThatAsksForFreshness) {
+  const std::unique_ptr<Prober> prober = *OpenProber(*reactor_);
+  ProbeOptions options = Within(kFar);
+  options.freshness = kFar;
+  prober->NoteAlive(Host("10.9.9.9"), 2 * kMillisecond);
+  prober->Probe(Host("10.9.9.9:80"), options, Record());
+  RunUntil(1);
+  EXPECT_EQ(results_[0].verdict, Verdict::kUp);
+  EXPECT_EQ(results_[0].packets, 0);
+  EXPECT_EQ(prober->NoteConnection(-1).code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(ReactorProberTest, CancelledProbeNeverCallsBackAndItsCallbackIsReleased) {
   const std::unique_ptr<Prober> prober = *OpenProber(*reactor_);
   const auto held = std::make_shared<int>(0);
