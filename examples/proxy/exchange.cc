@@ -171,7 +171,6 @@ void Exchange::SendHeld() {
 }
 
 void Exchange::Received(std::string_view data) {
-  context_->routes.Alive(ticket_);
   const bool first = !response_.received();
   if (first_byte_ns_ == 0) first_byte_ns_ = uv_hrtime() - begun_ns_;
   context_->response.Start(&upstream_->timeout(), context_->now());
@@ -184,6 +183,7 @@ void Exchange::Received(std::string_view data) {
     EndTicket(FC_OUTCOME_OK);
     return Fail(502, "bad response", 0);
   }
+  context_->routes.Alive(ticket_);  // the end of a ticket says the same
   // A server that writes head and body apart, with Nagle's algorithm on, waits for this before it sends the
   // rest: 40 ms.
   if (first) upstream_->AcknowledgeNow();
