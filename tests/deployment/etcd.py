@@ -48,6 +48,20 @@ class EtcdCloud(Cloud):
         self.start_peers()
 
 
+def cut_one_path(cloud, site):
+    """One proxy alone loses the way to the site's host: it says so, and moves nothing; the other one serves."""
+    placed = cloud.placement(site)
+    cloud.network.cut_from_proxy(placed[0], 0)
+    refused = cloud.request(f"{site}.test")
+    assert refused.status == 503 and refused.headers["Retry-After"], (refused.status, refused.body)
+    with cloud.through(1):
+        warm(cloud, site, 20)
+    assert cloud.placement(site) == placed, "its own path is broken, not the host"
+    cloud.network.heal(placed[0])
+    wait_until(lambda: cloud.request(f"{site}.test").status == 200, "the path is back")
+    assert cloud.placement(site) == placed
+
+
 def test_etcd_majority_is_lost_under_load_and_only_a_dead_host_s_container_waits():
     with EtcdCloud() as cloud:
         cloud.start()
@@ -71,6 +85,7 @@ def test_etcd_majority_is_lost_under_load_and_only_a_dead_host_s_container_waits
         for i in range(2):
             with cloud.through(i):
                 warm(cloud, "two")
+        cut_one_path(cloud, "two")
 
         cloud.kill_member("e2")
         wait_until(lambda: cloud.etcdctl("put", "/probe", "x").returncode != 0, "the majority is lost")

@@ -163,6 +163,12 @@ class Network:
             f"{'iif' if d == 'input' else 'oif'} lo accept\n}}\n" for d in directions)
         self.hosts[host].nft(f"table inet cut {{\n{chains}}}\n")
 
+    def cut_from_proxy(self, host, i, direction="input"):
+        """Of the packets between `host` and proxy i, those of one direction are lost; everybody else reaches both."""
+        address = "saddr" if direction == "input" else "daddr"
+        self.hosts[host].nft(f"table inet cut {{ chain {direction} {{ type filter hook {direction} priority -300; "
+                             f"ip {address} {self.proxy_address(i)} drop\n}}\n}}\n")
+
     def reject(self, host):
         self.hosts[host].nft("table inet cut { chain input { type filter hook input priority -300; "
                              "iif lo accept; reject\n}\n}\n")
