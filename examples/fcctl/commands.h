@@ -26,4 +26,17 @@ int Drain(Command command, const std::string& host);
 int Undrain(Command command, const std::string& host);
 int Ps(Command command);
 
+// "-": standard output and input.
+int Export(Command command, const std::string& path);
+enum class ImportMode { kEmpty, kMerge, kReplace };
+int ImportFile(Command command, const std::string& path, ImportMode mode, bool restored);
+int Restored(Command command);
+
+struct WatchArguments {
+  std::string prefix;
+  uint64_t count = 0;       // of changes; 0: no end
+  int64_t timeout_ms = -1;  // -1: none
+};
+int Watch(Command command, const WatchArguments& arguments);
+
 #endif  // FASTCONTAINER_EXAMPLES_FCCTL_COMMANDS_H_

@@ -1,6 +1,7 @@
 #include "examples/fcctl/session.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <time.h>
 
 namespace {
@@ -12,8 +13,11 @@ uint64_t Now() {
 }
 
 constexpr uint64_t kWriteDeadline = 10'000'000'000;
+constexpr int kListRounds = 5;
 
 }  // namespace
+
+int64_t MonotonicMs() { return static_cast<int64_t>(Now() / 1000000u); }
 
 int ExitOf(int32_t code) {
   switch (code) {
@@ -68,6 +72,29 @@ void Session::Turn(int milliseconds) {
   if (poll(&fd, 1, milliseconds) > 0) fc_engine_process(engine_, 0);
 }
 
+// False: SIGINT or SIGTERM. Both are blocked but for the wait, so that none comes between look and sleep.
+bool Session::TurnUntilSignal(uint64_t end) {
+  static volatile sig_atomic_t signalled = 0;
+  sigset_t stop, before;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGINT);
+  sigaddset(&stop, SIGTERM);
+  sigprocmask(SIG_BLOCK, &stop, &before);
+  sigset_t open = before;
+  sigdelset(&open, SIGINT);
+  sigdelset(&open, SIGTERM);
+  struct sigaction action {};
+  action.sa_handler = [](int) { signalled = 1; };
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  const uint64_t now = Now();
+  const uint64_t left = end > now ? end - now : 0;
+  const timespec wait = {static_cast<time_t>(left / 1000000000u), static_cast<long>(left % 1000000000u)};
+  pollfd fd = {fc_engine_fd(engine_), POLLIN, 0};
+  if (ppoll(&fd, 1, end == UINT64_MAX ? nullptr : &wait, &open) > 0) fc_engine_process(engine_, 0);
+  return signalled == 0;
+}
+
 void Session::Pause(int milliseconds) {
   uint64_t end = Now() + static_cast<uint64_t>(milliseconds) * 1000000u;
   for (uint64_t now = Now(); now < end; now = Now()) Turn(static_cast<int>((end - now) / 1000000u) + 1);
@@ -100,33 +127,98 @@ Answer Session::Get(uint32_t kind, const std::string& name, Record* record) {
   return Wait(fc_cmdb_get(engine_, Str(record->key), 1, nullptr, OnResult, this), error);
 }
 
-Answer Session::List(uint32_t kind, std::vector<Record>* records) {
-  char prefix[1024];
-  if (fc_record_key(kind, {nullptr, 0}, prefix, sizeof prefix) < 0) return {FC_E_INVALID, "kind"};
+// `take` sees each page.
+Answer Session::ListPages(const std::string& prefix, const Take& take, uint64_t* revision) {
   std::string after;
-  uint64_t revision = 0;
+  *revision = 0;
   for (;;) {
     std::string next;
     answer_ = {};
     take_ = [&](const fc_result& result) {
       if (result.code != FC_OK) return;
-      for (uint32_t i = 0; i < result.record_count; ++i) {
-        char name[1024];
-        uint32_t found = 0;
-        const fc_record& record = result.records[i];
-        if (fc_record_name(record.key, &found, name, sizeof name) < 0 || found != kind) continue;
-        records->push_back({name, Text(record.key), Text(record.value), record.revision});
-      }
+      take(result);
       next = Text(result.next);
-      revision = result.revision;
+      *revision = result.revision;
     };
     fc_error error = FC_ERROR_INIT;
-    Answer answer = Wait(fc_cmdb_list(engine_, {prefix, std::char_traits<char>::length(prefix)}, Str(after),
-                                      revision, 0, nullptr, OnResult, this),
-                         error);
+    Answer answer =
+        Wait(fc_cmdb_list(engine_, Str(prefix), Str(after), *revision, 0, nullptr, OnResult, this), error);
     if (answer.code != FC_OK || next.empty()) return answer;
     after = next;
   }
+}
+
+Answer Session::List(uint32_t kind, std::vector<Record>* records) {
+  char prefix[1024];
+  if (fc_record_key(kind, {nullptr, 0}, prefix, sizeof prefix) < 0) return {FC_E_INVALID, "kind"};
+  uint64_t revision = 0;
+  return ListPages(
+      prefix,
+      [&](const fc_result& result) {
+        for (uint32_t i = 0; i < result.record_count; ++i) {
+          char name[1024];
+          uint32_t found = 0;
+          const fc_record& record = result.records[i];
+          if (fc_record_name(record.key, &found, name, sizeof name) < 0 || found != kind) continue;
+          records->push_back({name, Text(record.key), Text(record.value), record.revision});
+        }
+      },
+      &revision);
+}
+
+Answer Session::ListPrefix(const std::string& prefix, std::vector<Record>* records, uint64_t* revision) {
+  Answer answer;
+  for (int round = 0; round < kListRounds; ++round) {
+    records->clear();
+    answer = ListPages(
+        prefix,
+        [&](const fc_result& result) {
+          for (uint32_t i = 0; i < result.record_count; ++i) {
+            const fc_record& record = result.records[i];
+            records->push_back({"", Text(record.key), Text(record.value), record.revision});
+          }
+        },
+        revision);
+    if (answer.code != FC_E_CONFLICT) break;
+  }
+  return answer;
+}
+
+Answer Session::RevisionOf(const std::string& prefix, uint64_t* revision) {
+  answer_ = {};
+  take_ = [revision](const fc_result& result) { *revision = result.revision; };
+  fc_error error = FC_ERROR_INIT;
+  return Wait(fc_cmdb_list(engine_, Str(prefix), {nullptr, 0}, 0, 1, nullptr, OnResult, this), error);
+}
+
+Answer Session::Watch(const std::string& prefix, uint64_t after_revision, int64_t milliseconds,
+                      TakeEvent take) {
+  const uint64_t end = milliseconds < 0 ? UINT64_MAX : Now() + static_cast<uint64_t>(milliseconds) * 1000000u;
+  bool more = true;
+  answer_ = {};
+  take_ = [&](const fc_result& result) {
+    if (result.code == FC_OK && more) more = take(result);
+  };
+  fc_op op = 0;
+  const int32_t submitted = fc_cmdb_watch(engine_, Str(prefix), after_revision, &op, OnResult, this);
+  if (submitted < 0) return {submitted, fc_code_name(submitted)};
+  Answer answer{FC_PENDING, ""};
+  while (answer.code == FC_PENDING) {
+    answer_.code = FC_PENDING;
+    const uint64_t now = Now();
+    if (now >= end) {
+      answer = {FC_E_TIMEOUT, "no more time"};
+    } else if (!TurnUntilSignal(end)) {
+      answer = {FC_E_SHUTDOWN, "interrupted"};
+    } else if (!more) {
+      answer = {FC_OK, ""};
+    } else if (answer_.code < 0) {
+      answer = {answer_.code, answer_.message.empty() ? fc_code_name(answer_.code) : answer_.message};
+    }
+  }
+  fc_cancel(engine_, op);
+  take_ = nullptr;
+  return answer;
 }
 
 Answer Session::Write(const std::vector<Change>& changes) {

@@ -60,10 +60,19 @@ class Session {
   Answer Get(uint32_t kind, const std::string& name, Record* record);
   // All records of a kind, by name.
   Answer List(uint32_t kind, std::vector<Record>* records);
+  // All records below a prefix, as of one revision; `name` stays empty. A revision that the store drops
+  // meanwhile: from the beginning again.
+  Answer ListPrefix(const std::string& prefix, std::vector<Record>* records, uint64_t* revision);
   // One transaction. FC_E_CONFLICT: nothing was changed.
   Answer Write(const std::vector<Change>& changes);
   Answer Place(const std::string& container, const std::string& host, const std::string& reason,
                Placed* placed);
+  // The revision of the store.
+  Answer RevisionOf(const std::string& prefix, uint64_t* revision);
+  // Calls `take` for each event of a watch until it returns false (FC_OK), `milliseconds` have passed (-1:
+  // never; FC_E_TIMEOUT), or SIGINT or SIGTERM comes (FC_E_SHUTDOWN).
+  using TakeEvent = std::function<bool(const fc_result&)>;
+  Answer Watch(const std::string& prefix, uint64_t after_revision, int64_t milliseconds, TakeEvent take);
   // Runs the engine for so long.
   void Pause(int milliseconds);
 
@@ -71,7 +80,9 @@ class Session {
   using Take = std::function<void(const fc_result&)>;
   static void OnResult(void* user_data, const fc_result* result);
   Answer Wait(int32_t submitted, const fc_error& error);
+  Answer ListPages(const std::string& prefix, const Take& take, uint64_t* revision);
   void Turn(int milliseconds);
+  bool TurnUntilSignal(uint64_t end);
 
   fc_engine* engine_ = nullptr;
   Answer answer_;
@@ -82,6 +93,8 @@ class Session {
 std::string RecordKey(uint32_t kind, const std::string& name, std::string* message);
 // Checks one record as the library will read it.
 Answer Check(uint32_t kind, const std::string& name, const std::string& json);
+
+int64_t MonotonicMs();
 
 inline fc_str Str(const std::string& text) { return {text.data(), text.size()}; }
 inline std::string Text(fc_str text) { return text.length == 0 ? "" : std::string(text.data, text.length); }

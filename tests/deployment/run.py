@@ -24,7 +24,9 @@ def find(name):
     import peers
     import request_path
     import single
-    for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single):
+    import stores
+    for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
+                   stores):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")
