@@ -165,6 +165,9 @@ int32_t CheckMutation(const fc_mutation& in, fc_error* error) {
   if (in.kind == FC_DELETE) return FC_OK;
   const absl::StatusOr<ParsedKey> parsed = ParseRecordKey(View(in.key));
   if (!parsed.ok()) return FC_OK;  // not one of the library's
+  // One that nobody ends would keep "writers":"single" containers from ever moving.
+  if (parsed->kind == RecordKind::kHeartbeat && in.lease == 0)
+    return Fail(error, FC_E_INVALID, "fc_mutation.lease: a heartbeat needs a lease");
   const absl::Status status = CheckRecord(parsed->kind, parsed->name, View(in.value));
   return status.ok() ? FC_OK : Fail(error, status);
 }

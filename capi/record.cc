@@ -69,7 +69,7 @@ absl::Status CheckJson(RecordKind kind, std::string_view name, std::string_view 
     case RecordKind::kHost:
       return DecodeHost(json).status();
     case RecordKind::kHeartbeat:
-      break;  // only dispatchers write it
+      return DecodeHeartbeat(json).status();
   }
   return absl::InvalidArgumentError("kind: accepted are FC_RECORD_KEY to FC_RECORD_HOST");
 }

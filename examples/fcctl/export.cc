@@ -111,8 +111,10 @@ class Import {
         if (Answer answer = FirstEpochAfterRestore(*records, &epoch_); answer.code != FC_OK) return answer;
     }
     wanted = mode_ == ImportMode::kReplace ? Replaced(store, file_, epoch_) : Merged(store, file_);
-    if (restored)
+    if (restored) {
+      if (Answer answer = PutHeartbeats(command_.session, wanted); answer.code != FC_OK) return answer;
       MakeRestored(epoch_, std::max(RestoredCount(store.values), RestoredCount(file_)) + 1, &wanted);
+    }
     return WriteChanges(command_.session, Difference(store, wanted, summary));
   }
 

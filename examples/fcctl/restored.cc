@@ -15,7 +15,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int kRounds = 20;
-constexpr uint64_t kClockError = 60;  // seconds by which two machines' clocks may differ
+constexpr uint64_t kHeartbeatTtl = 15'000'000'000;  // more than a dispatcher's of 10 s
+constexpr uint64_t kClockError = 60;                // seconds by which two machines' clocks may differ
 
 int64_t WallMs() {
   timespec now{};
@@ -127,6 +128,22 @@ void MakeRestored(uint64_t epoch, uint64_t count, Records* records) {
   (*records)[kRestoredKey] = {{"v", 1}, {"count", count}, {"at_ms", WallMs()}, {"by", "fcctl"}};
 }
 
+Answer PutHeartbeats(Session& session, const Records& records) {
+  uint64_t lease = 0;
+  if (Answer answer = session.GrantLease(kHeartbeatTtl, &lease); answer.code != FC_OK) return answer;
+  for (const auto& [key, value] : records) {
+    uint32_t kind = 0;
+    std::string name;
+    if (!ParseKey(key, &kind, &name) || kind != FC_RECORD_HOST) continue;
+    std::string heartbeat = key;
+    heartbeat.replace(key.find("/h/"), 3, "/l/");
+    const Answer answer = session.Write(
+        {{heartbeat, json{{"incarnation", Number(At(value, "incarnation"))}}.dump(), 0, lease}});
+    if (answer.code != FC_OK && answer.code != FC_E_CONFLICT) return answer;
+  }
+  return {FC_OK, ""};
+}
+
 int Restored(Command command) {
   uint64_t epoch = 0;
   Summary summary;
@@ -136,6 +153,8 @@ int Restored(Command command) {
     Store store;
     if (answer = ReadStore(command.session, &store); answer.code != FC_OK) break;
     if (answer = FirstEpochAfterRestore(store.values, &epoch); answer.code != FC_OK) break;
+    if (round == 0) answer = PutHeartbeats(command.session, store.values);
+    if (answer.code != FC_OK) break;
     Records wanted = store.values;
     MakeRestored(epoch, RestoredCount(store.values) + 1, &wanted);
     std::erase_if(wanted, [](const auto& record) { return record.second.is_null(); });

@@ -227,7 +227,7 @@ Answer Session::Write(const std::vector<Change>& changes) {
   for (const Change& change : changes) {
     compares.push_back({Str(change.key), change.revision});
     uint32_t kind = change.value.empty() ? FC_DELETE : FC_PUT;
-    mutations.push_back({kind, 0, Str(change.key), Str(change.value), 0});
+    mutations.push_back({kind, 0, Str(change.key), Str(change.value), change.lease});
   }
   answer_ = {};
   take_ = nullptr;
@@ -236,6 +236,13 @@ Answer Session::Write(const std::vector<Change>& changes) {
   return Wait(fc_cmdb_txn(engine_, compares.data(), count, mutations.data(), count, Now() + kWriteDeadline,
                           nullptr, OnResult, this, &error),
               error);
+}
+
+Answer Session::GrantLease(uint64_t ttl_ns, uint64_t* lease) {
+  answer_ = {};
+  take_ = [lease](const fc_result& result) { *lease = result.lease; };
+  fc_error error = FC_ERROR_INIT;
+  return Wait(fc_cmdb_lease_grant(engine_, ttl_ns, nullptr, OnResult, this), error);
 }
 
 Answer Session::Place(const std::string& container, const std::string& host, const std::string& reason,

@@ -35,6 +35,7 @@ struct Change {
   std::string key;
   std::string value;
   uint64_t revision = 0;
+  uint64_t lease = 0;  // the record goes when it ends
 };
 
 struct Answer {
@@ -65,6 +66,7 @@ class Session {
   Answer ListPrefix(const std::string& prefix, std::vector<Record>* records, uint64_t* revision);
   // One transaction. FC_E_CONFLICT: nothing was changed.
   Answer Write(const std::vector<Change>& changes);
+  Answer GrantLease(uint64_t ttl_ns, uint64_t* lease);
   Answer Place(const std::string& container, const std::string& host, const std::string& reason,
                Placed* placed);
   // The revision of the store.

@@ -39,6 +39,9 @@ Answer FirstEpochAfterRestore(const Records& records, uint64_t* epoch);
 // placement (perhaps a tombstone) that keeps it there, and of those with "writers":"single" a copy may run on
 // any host. The count at kRestoredKey becomes `count`.
 void MakeRestored(uint64_t epoch, uint64_t count, Records* records);
+// To be written first: that a host has no heartbeat proves nothing for as long as it may hold one of the
+// history that is no more. Whoever has none gets one for that time; its dispatcher replaces it.
+Answer PutHeartbeats(Session& session, const Records& records);
 uint64_t RestoredCount(const Records& records);
 
 #endif  // FASTCONTAINER_EXAMPLES_FCCTL_STORE_H_

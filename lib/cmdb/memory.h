@@ -54,6 +54,10 @@ class MemoryStore {
   // Forgets all history: lists of older revisions and watches that are behind it must begin anew.
   void Compact();
 
+  // A backup, and what restoring one does: contents, revision and leases are those of the copy again.
+  std::shared_ptr<MemoryStore> Copy() const;
+  void GoBackTo(const MemoryStore& copy);
+
   // `changed` runs after each change and each granted lease, with the store locked, on the thread that
   // changed it.
   uint64_t AddListener(absl::AnyInvocable<void()> changed);

@@ -176,6 +176,24 @@ void MemoryStore::Compact() {
   compacted_ = revision_;
 }
 
+std::shared_ptr<MemoryStore> MemoryStore::Copy() const {
+  auto copy = std::make_shared<MemoryStore>(history_);
+  copy->GoBackTo(*this);
+  return copy;
+}
+
+void MemoryStore::GoBackTo(const MemoryStore& copy) {
+  const std::scoped_lock lock(mutex_, copy.mutex_);
+  revision_ = copy.revision_;
+  compacted_ = copy.compacted_;
+  keys_ = copy.keys_;
+  log_ = copy.log_;
+  next_lease_ = copy.next_lease_;
+  leases_ = copy.leases_;
+  lease_of_ = copy.lease_of_;
+  for (auto& [id, listener] : listeners_) listener();
+}
+
 uint64_t MemoryStore::AddListener(absl::AnyInvocable<void()> changed) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const uint64_t id = next_listener_++;

@@ -85,8 +85,10 @@ bool Mirror::IsBehind(uint64_t revision) {
 }
 
 void Mirror::FinishList(uint64_t revision) {
-  const bool behind = IsBehind(revision);
-  if (behind && lists_behind_ < kRestoredAfter) return Retry("the listing is older than what is known");
+  const bool behind = IsBehind(revision) || restarted_;
+  if (behind && !restarted_ && lists_behind_ < kRestoredAfter)
+    return Retry("the listing is older than what is known");
+  restarted_ = false;
   error_.clear();
   backoff_ = 0;
   lists_behind_ = 0;
@@ -141,6 +143,17 @@ std::vector<Mirror::Change> Mirror::Swap(uint64_t revision, bool restored) {
   shadow_.clear();
   Advance(revision);
   return changes;
+}
+
+void Mirror::Restart() {
+  restarted_ = true;
+  if (list_ != 0) cmdb_.Cancel(std::exchange(list_, 0));
+  if (watch_ != 0) cmdb_.Cancel(std::exchange(watch_, 0));
+  listing_ = false;
+  connected_ = false;
+  reactor_.CancelTimer(start_timer_);
+  start_timer_ = reactor_.After(0, [this] { StartList(); });
+  if (loaded_) SetState(State::kStale);
 }
 
 void Mirror::StartWatch() {

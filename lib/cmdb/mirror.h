@@ -51,6 +51,10 @@ class Mirror {
   // A deletion that this process made at this revision.
   void FeedDeleted(std::string_view key, uint64_t revision);
 
+  // The store was put back to an older copy: the next listing is taken as it is, whatever its revisions.
+  // Until then what is there stays.
+  void Restart();
+
   // Null if absent, or not known while state() is kLoading. Valid until the entry's next change.
   const Record* Find(std::string_view key) const;
   // Ascending by key; `visit` must not change the mirror.
@@ -128,6 +132,7 @@ class Mirror {
   Reactor::TimerId resync_timer_ = 0;
   Nanos backoff_ = 0;
   int lists_behind_ = 0;
+  bool restarted_ = false;  // the listing in progress, or the next one, is of another history
   std::string error_;
   WaitId next_wait_ = 1;
   std::map<WaitId, absl::AnyInvocable<void()>> waits_;

@@ -56,6 +56,8 @@ class Container {
   void Exited(const std::string& reason);
   // The placement may have changed: reads it, and stops or keeps what runs.
   void Reread();
+  // The store was put back to an older copy: what it has confirmed is forgotten.
+  void OnRestored();
   // Stops for good; nothing is started while the dispatcher drains.
   void Drain(Nanos deadline);
 

@@ -31,6 +31,12 @@ void Container::NeedRead(Waiter* waiter) {
 
 void Container::Reread() { NeedRead(nullptr); }
 
+void Container::OnRestored() {
+  read_.Stop();
+  confirmed_epoch_ = 0;
+  Reread();
+}
+
 void Container::OnRead(const ReadResult& result) {
   if (!result.status.ok()) {
     ReadFailed(result);

@@ -35,6 +35,8 @@ DispatcherCore::~DispatcherCore() {
 
 void DispatcherCore::Start(Dispatcher::DoneCallback ready) {
   ready_ = std::move(ready);
+  restore_mark_ = std::make_unique<RestoreMark>(
+      context_.cmdb, context_.reactor, [this] { OnRestored(); }, context_.options.seed);
   context_.runtime.OnExit([this, alive = alive_](const ExitReport& report) {
     if (*alive) OnExit(report);
   });
@@ -94,6 +96,24 @@ void DispatcherCore::WriteHostRecord() {
         if (!context_.options.address) context_.address = address->WithPort(0);
         Serve(absl::OkStatus());
       });
+}
+
+// The heartbeat's lease may be another host's by now, and this host's record may be gone or older.
+void DispatcherCore::OnRestored() {
+  if (incarnation_ == 0) return;  // nothing was read yet
+  context_.Log(LogLevel::kWarning, "the CMDB was put back to an older copy: all of it is read anew");
+  heartbeat_.Stop("the CMDB was put back to an older copy");
+  watch_.Restart();
+  for (const auto& [key, container] : containers_) container->OnRestored();
+  host_record_.Write([](const absl::Status&) {},
+                     [this](absl::StatusOr<Host> host) {
+                       if (!host.ok())
+                         return context_.Log(
+                             LogLevel::kError,
+                             absl::StrCat("host record: ", std::string(host.status().message())));
+                       incarnation_ = host->incarnation;
+                       heartbeat_.Start(incarnation_);
+                     });
 }
 
 void DispatcherCore::Serve(const absl::Status& status) {

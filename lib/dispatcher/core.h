@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/cmdb/restore_mark.h"
 #include "lib/dispatcher/container.h"
 #include "lib/dispatcher/context.h"
 #include "lib/dispatcher/heartbeat.h"
@@ -39,6 +40,7 @@ class DispatcherCore {
   void Recovered(absl::StatusOr<std::vector<RunningInstance>> found);
   void StopStray(const Key& key, const InstanceId& instance);
   void WriteHostRecord();
+  void OnRestored();
   void Serve(const absl::Status& status);
   void OnMessage(const Address& from, const PeerId& peer, const Message& message);
   void OnHeartbeat();
@@ -54,6 +56,7 @@ class DispatcherCore {
   HostRecord host_record_;
   Heartbeat heartbeat_;
   PlacementWatch watch_;
+  std::unique_ptr<RestoreMark> restore_mark_;
   std::map<Key, std::unique_ptr<Container>> containers_;
   std::set<Key> forgettable_;  // looked at in the next round
   Timer resync_;

@@ -100,14 +100,19 @@ void Heartbeat::ArmEnd() {
 }
 
 void Heartbeat::End(const std::string& why) {
+  Stop(why);
+  // Whoever noticed, a new one is asked for.
+  end_.Set(context_.reactor.Now(), [this] { Grant(); });
+}
+
+void Heartbeat::Stop(const std::string& why) {
   term_ = 0;
   until_ = 0;
   lease_ = 0;
   error_ = why;
   next_.Cancel();
+  end_.Cancel();
   Forget();
-  // Whoever noticed, a new one is asked for.
-  end_.Set(context_.reactor.Now(), [this] { Grant(); });
   context_.Log(LogLevel::kWarning, absl::StrCat("the heartbeat has ended: ", why));
   changed_();
 }

@@ -26,6 +26,8 @@ class Heartbeat {
   Heartbeat& operator=(const Heartbeat&) = delete;
 
   void Start(uint64_t incarnation);
+  // Ends it, until it is started again.
+  void Stop(const std::string& why);
   bool Holds() { return term() != 0; }
   // Counts the times it began to hold; 0 while it does not. What was read in one term says nothing in
   // another.

@@ -21,6 +21,8 @@ HostRecord::~HostRecord() {
 void HostRecord::Write(absl::AnyInvocable<void(const absl::Status&)> unavailable, DoneCallback done) {
   unavailable_ = std::move(unavailable);
   done_ = std::move(done);
+  if (op_ != 0) context_.cmdb.Cancel(std::exchange(op_, 0));
+  retry_.Cancel();
   Read();
 }
 
@@ -45,7 +47,7 @@ void HostRecord::Swap(const Record& current) {
   if (host.address.empty())
     return done_(absl::FailedPreconditionError(
         absl::StrCat("host ", options.host, ": neither the options nor its record have an address")));
-  ++host.incarnation;
+  host.incarnation = written_ = std::max(host.incarnation, written_) + 1;
   host.dispatcher_port = options.dispatcher_port;
   if (options.cpu > 0) host.cpu = options.cpu;
   if (options.memory > 0) host.memory = options.memory;

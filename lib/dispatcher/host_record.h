@@ -24,7 +24,8 @@ class HostRecord {
 
   // `unavailable` runs once if the CMDB does not answer the first attempt; the attempts go on, and `done`
   // runs when the record is written. Errors: InvalidArgument (the record that is there cannot be decoded),
-  // FailedPrecondition (neither the options nor the record have an address).
+  // FailedPrecondition (neither the options nor the record have an address). Again: a write in progress is
+  // given up, and the incarnation is above the one that was written before, whatever the record says.
   void Write(absl::AnyInvocable<void(const absl::Status&)> unavailable, DoneCallback done);
 
  private:
@@ -36,6 +37,7 @@ class HostRecord {
   Timer retry_;
   Nanos delay_ = 0;
   int conflicts_ = 0;
+  uint64_t written_ = 0;  // the highest incarnation that this process has tried to write
   Cmdb::OpId op_ = 0;
   absl::AnyInvocable<void(const absl::Status&)> unavailable_;
   DoneCallback done_;

@@ -38,6 +38,8 @@ class PlacementRead {
   bool busy() const { return callback_ != nullptr; }
   // The callback runs once, later; a CMDB that is silent for two seconds counts as unavailable.
   void Start(const std::string& container, Callback callback);
+  // The callback does not run.
+  void Stop();
 
  private:
   enum Part : size_t { kPlacement, kSpec, kClass, kParts };
@@ -45,7 +47,6 @@ class PlacementRead {
   void Got(Part part, absl::StatusOr<Record> record);
   void Finish();
   void Fail(absl::Status status, bool unavailable);
-  void Stop();
 
   Reactor& reactor_;
   Cmdb& cmdb_;

@@ -30,6 +30,14 @@ void PlacementWatch::Leave(uint8_t shard) {
   shards_.erase(found);
 }
 
+void PlacementWatch::Restart() {
+  for (auto& [shard, entry] : shards_) {
+    if (entry->op != 0) context_.cmdb.Cancel(std::exchange(entry->op, 0));
+    entry->retry.Cancel();
+    Begin(shard);
+  }
+}
+
 // The store's revision comes from a listing of one record; all that changed before is covered by the reading
 // that the callback asks for.
 void PlacementWatch::Begin(uint8_t shard) {

@@ -27,6 +27,8 @@ class PlacementWatch {
   // Counted: a shard is watched while more have wanted it than left it.
   void Want(uint8_t shard);
   void Leave(uint8_t shard);
+  // The store has another history: what was watched is watched from its present revision.
+  void Restart();
 
  private:
   struct Shard {

@@ -217,7 +217,7 @@ void Router::Core::SendPrepare(const Container& c, HostState& suspect, HostState
   m.type = MessageType::kPrepare;
   m.request_id = next_request_++;
   m.container = c.id;
-  m.epoch = c.epoch + 1;
+  m.epoch = c.highest_epoch + 1;
   channel_->Send(candidate.dispatcher, m);
 }
 

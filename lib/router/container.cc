@@ -1,4 +1,5 @@
 // What the router knows of one container: its records, decoded, and their changes.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,14 @@
 #include "xxhash.h"
 
 namespace fastcontainer {
+
+namespace {
+
+uint64_t HashOf(const Record* record) {
+  return record == nullptr ? 0 : XXH3_64bits(record->value.data(), record->value.size());
+}
+
+}  // namespace
 
 Container& Router::Core::Find(std::string_view id) {
   auto found = containers_.find(Sv(id));
@@ -54,7 +63,8 @@ void Router::Core::ReadRecords(Container& c, const Directory::ContainerRecords& 
   if (!std::exchange(c.known, true)) c.loaded = reactor_.Now();
   const uint64_t spec_revision = records.spec != nullptr ? records.spec->revision : 0;
   const uint64_t class_revision = records.spec_class != nullptr ? records.spec_class->revision : 0;
-  if (spec_revision != c.spec_revision || class_revision != c.class_revision) {
+  const uint64_t spec_hash = HashOf(records.spec) * 31 + HashOf(records.spec_class);
+  if (spec_revision != c.spec_revision || class_revision != c.class_revision || spec_hash != c.spec_hash) {
     if (spec_revision == 0) {
       c.spec_revision = 0;
       c.bad_spec.clear();
@@ -66,6 +76,7 @@ void Router::Core::ReadRecords(Container& c, const Directory::ContainerRecords& 
         c.spec = *std::move(spec);
         c.spec_revision = spec_revision;
         c.class_revision = class_revision;
+        c.spec_hash = spec_hash;
         c.bad_spec.clear();
         c.failed_until = 0;
       } else {
@@ -75,7 +86,15 @@ void Router::Core::ReadRecords(Container& c, const Directory::ContainerRecords& 
       }
     }
   }
-  if (records.placement == nullptr || records.placement->revision == c.placement_revision) return;
+  if (records.placement == nullptr) {
+    if (c.placement_revision == 0) return;
+    // Placements are not deleted: the store went back to before it, or somebody took it by hand.
+    c.placement = Placement();
+    c.placement_revision = 0;
+    return PlaceAt(c, nullptr);
+  }
+  const uint64_t placement_hash = HashOf(records.placement);
+  if (records.placement->revision == c.placement_revision && placement_hash == c.placement_hash) return;
   absl::StatusOr<Placement> placement = DecodePlacement(records.placement->value);
   if (!placement.ok()) {
     Log(LogLevel::kError,
@@ -84,7 +103,10 @@ void Router::Core::ReadRecords(Container& c, const Directory::ContainerRecords& 
   }
   c.placement = *std::move(placement);
   c.placement_revision = records.placement->revision;
-  const Replica* replica = c.placement.deleted ? nullptr : c.placement.Find(0);
+  c.placement_hash = placement_hash;
+  const Replica* replica = c.placement.Find(0);
+  if (replica != nullptr) c.highest_epoch = std::max(c.highest_epoch, replica->epoch);
+  if (c.placement.deleted) replica = nullptr;
   c.epoch = replica != nullptr ? replica->epoch : c.epoch;
   HostState* host = nullptr;
   if (replica != nullptr) {
@@ -92,12 +114,15 @@ void Router::Core::ReadRecords(Container& c, const Directory::ContainerRecords& 
     if (host == nullptr) host = &hosts_.Update(replica->host, nullptr);
   }
   c.full.clear();
-  if (host != c.host) {
-    if (c.ask.request != 0) EndAsk(c);
-    DropLease(c, /*release=*/true);
-    SetHost(c, host);
-    c.suspect = false;
-  }
+  PlaceAt(c, host);
+}
+
+void Router::Core::PlaceAt(Container& c, HostState* host) {
+  if (host == c.host) return;
+  if (c.ask.request != 0) EndAsk(c);
+  DropLease(c, /*release=*/true);
+  SetHost(c, host);
+  c.suspect = false;
 }
 
 void Router::Core::SetHost(Container& c, HostState* host) {

@@ -124,10 +124,13 @@ struct alignas(64) Container {
   Spec spec;
   uint64_t spec_revision = 0;  // 0: there is no spec
   uint64_t class_revision = 0;
+  // Of the records' values: after a restore a revision may name another one.
+  uint64_t spec_hash = 0, placement_hash = 0;
   std::string bad_spec;
   Placement placement;
   uint64_t placement_revision = 0;  // 0: there is no placement
   uint64_t epoch = 0;
+  uint64_t highest_epoch = 0;  // ever seen, also in a tombstone: the next one is above it
 
   std::vector<Pool<Lease>::Ptr> more_leases;  // beside the first, while older ones have open tickets
   Ask ask;
@@ -261,6 +264,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   Container& Find(std::string_view id);
   bool Load(Container& c);
   void ReadRecords(Container& c, const Directory::ContainerRecords& records);
+  void PlaceAt(Container& c, HostState* host);
   void SetHost(Container& c, HostState* host);
   void Reread(Container& c);
 

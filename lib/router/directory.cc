@@ -8,7 +8,13 @@
 namespace fastcontainer {
 
 Directory::Directory(Cmdb& cmdb, Reactor& reactor, Observer& observer, LogSink* log, uint64_t seed)
-    : cmdb_(cmdb), reactor_(reactor), observer_(observer), log_(log), seed_(seed) {
+    : cmdb_(cmdb),
+      reactor_(reactor),
+      observer_(observer),
+      log_(log),
+      seed_(seed),
+      restore_mark_(
+          cmdb, reactor, [this] { Restored(); }, seed) {
   hosts_ = Open(RecordKind::kHost, RecordPrefix(RecordKind::kHost));
   classes_ = Open(RecordKind::kClass, RecordPrefix(RecordKind::kClass));
 }
@@ -26,6 +32,15 @@ Mirror& Directory::Shard(RecordKind kind, uint8_t shard) {
                                                                  : placements_)[shard];
   if (mirror == nullptr) mirror = Open(kind, RecordPrefix(kind, shard));
   return *mirror;
+}
+
+void Directory::Restored() {
+  if (log_ != nullptr && *log_)
+    (*log_)(LogLevel::kWarning, "router", "the CMDB was put back to an older copy: all of it is read anew");
+  for (const auto& mirror : {hosts_.get(), classes_.get()}) mirror->Restart();
+  for (const auto* shards : {&keys_, &specs_, &placements_})
+    for (const std::unique_ptr<Mirror>& mirror : *shards)
+      if (mirror != nullptr) mirror->Restart();
 }
 
 Directory::Answer Directory::StateOf(const Mirror& mirror) const {
@@ -63,6 +78,10 @@ Directory::Answer Directory::FindContainer(std::string_view container, Container
   if (class_name.ok() && !class_name->empty())
     out->spec_class = classes_->Find(RecordKey(RecordKind::kClass, *class_name));
   return Answer::kFound;
+}
+
+void Directory::AddHistory(std::vector<Compare>* compares) const {
+  if (restore_mark_.known()) compares->push_back({kRestoredKey, restore_mark_.revision()});
 }
 
 bool Directory::HostsLoaded() const { return hosts_->state() != Mirror::State::kLoading; }

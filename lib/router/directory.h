@@ -8,11 +8,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fastcontainer/cmdb.h"
 #include "fastcontainer/log.h"
 #include "fastcontainer/records.h"
 #include "lib/cmdb/mirror.h"
+#include "lib/cmdb/restore_mark.h"
 
 namespace fastcontainer {
 
@@ -44,6 +46,10 @@ class Directory {
   };
   Answer FindContainer(std::string_view container, ContainerRecords* out);
   bool HostsLoaded() const;
+  // What a write must find, beside its own record, for the store to be the one that was read: a revision
+  // means another thing after a restore.
+  void AddHistory(std::vector<Compare>* compares) const;
+  void LookAtHistory() { restore_mark_.Look(); }
   // A record learned otherwise than by watch; only a newer one is applied.
   void Feed(const Record& record);
   // The age of the oldest mirror that is not fresh, and their number.
@@ -52,6 +58,7 @@ class Directory {
  private:
   Mirror& Shard(RecordKind kind, uint8_t shard);
   std::unique_ptr<Mirror> Open(RecordKind kind, std::string prefix);
+  void Restored();
   void Changed(RecordKind kind, const Record& record, bool deleted);
   Answer StateOf(const Mirror& mirror) const;
 
@@ -62,6 +69,7 @@ class Directory {
   uint64_t seed_;
   std::unique_ptr<Mirror> hosts_, classes_;
   std::array<std::unique_ptr<Mirror>, 256> keys_, specs_, placements_;
+  RestoreMark restore_mark_;
 };
 
 }  // namespace fastcontainer

@@ -198,7 +198,7 @@ void Router::Core::Choose(Container& c) {
         return;
       }
       if (!RunHook(r.from != nullptr ? HookPoint::kBeforeRelocate : HookPoint::kBeforePlace, c, *host, r.from,
-                   c.epoch + 1, r.reason)) {
+                   c.highest_epoch + 1, r.reason)) {
         ++stats_.vetoes;
         r.vetoed.push_back(host);
         ++silent;
@@ -233,7 +233,7 @@ void Router::Core::Swap(Container& c, HostState& host) {
   r.op = NewOp();
   r.next = c.placement;
   r.next.deleted = false;
-  const uint64_t epoch = c.epoch + 1;
+  const uint64_t epoch = c.highest_epoch + 1;
   const Replica replica{0, epoch, host.id, r.op};
   const auto old = std::find_if(r.next.replicas.begin(), r.next.replicas.end(),
                                 [](const Replica& x) { return x.index == 0; });
@@ -253,7 +253,9 @@ void Router::Core::Swap(Container& c, HostState& host) {
   const std::string key = RecordKey(RecordKind::kPlacement, c.id);
   r.swap_began = reactor_.Now();
   ++stats_.swaps;
-  r.txn = cmdb_.Txn({{key, c.placement_revision}}, {{Mutation::Kind::kPut, key, EncodePlacement(r.next)}},
+  std::vector<Compare> compares = {{key, c.placement_revision}};
+  directory_->AddHistory(&compares);
+  r.txn = cmdb_.Txn(std::move(compares), {{Mutation::Kind::kPut, key, EncodePlacement(r.next)}},
                     r.swap_began + kSwapDeadline, [this, &c](TxnResult result) {
                       c.relocation->txn = 0;
                       OnSwapped(c, std::move(result));
@@ -271,6 +273,7 @@ void Router::Core::OnSwapped(Container& c, TxnResult result) {
     }
     case TxnOutcome::kConflict:
       ++stats_.swaps_conflict;
+      if (result.current.size() > 1) directory_->LookAtHistory();
       // Adopt the winner's record, whatever this process would have chosen.
       if (!result.current.empty() && result.current[0].revision != 0) directory_->Feed(result.current[0]);
       return EndRelocation(

@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 
 from cloud import BIN, Cloud, wait_until
+from load import OpenLoop, when_half_way
+from request_path import warm
 
 ETCD = "10.77.0.101"
 POSTGRES = "10.77.0.111"
@@ -168,6 +170,29 @@ def test_fcctl_serves_operators_on_every_store():
             def rest(lines):
                 return [line for line in lines if '"/fc/v1/p/' not in line and '"/fc/v1/restored"' not in line]
             assert rest(cloud.exported("after")) == rest(before), store
+
+
+def test_fcctl_restores_a_backup_under_load():
+    with Cloud(hosts=3) as cloud:
+        for site in ("one", "two"):
+            cloud.site(site)
+            warm(cloud, site)
+        cloud.fcctl("export", cloud.path("backup"))
+        cloud.site("later")
+        for site in ("one", "two"):
+            before, _ = cloud.placement(site)
+            cloud.fcctl("place", site, next(host for host in cloud.network.hosts if host != before))
+            warm(cloud, site)
+        moved, epoch = cloud.placement("one")
+        loads = [OpenLoop(cloud, site, rate=100, seconds=8) for site in ("one", "two")]
+        when_half_way(cloud, loads[0], 400)
+        cloud.fcctl("import", "--replace", cloud.path("backup"))
+        for load in loads:
+            load.check()
+        host, raised = cloud.placement("one")
+        assert host != moved and raised > epoch, (moved, epoch, host, raised)
+        wait_until(lambda: cloud.container_count() == 2, "the copies that moved back have ended", 40)
+        wait_until(lambda: cloud.request("later.test").status == 404, "what the backup lacks is gone")
 
 
 def test_fcctl_import_writes_nothing_of_a_file_with_a_mistake():

@@ -41,6 +41,18 @@ void Invariants::ReadChanges() {
   }
 }
 
+void Invariants::OnWentBack() {
+  seen_ = store_.revision();
+  current_.clear();
+  ticket_epochs_.clear();
+  start_epochs_.clear();
+  for (const Record& record :
+       store_.List(RecordKindPrefix(RecordKind::kPlacement), "", 0, 100'000)->records) {
+    const absl::StatusOr<Placement> placement = DecodePlacement(record.value);
+    if (placement.ok()) OnPlacement(ParseRecordKey(record.key)->name, *placement);
+  }
+}
+
 void Invariants::OnPlacement(const std::string& container, const Placement& placement) {
   for (const Replica& replica : placement.replicas) {
     size_t unfenced = 0;

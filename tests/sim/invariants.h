@@ -26,6 +26,9 @@ class Invariants {
   void Step() {
     if (store_.revision() != seen_) ReadChanges();
   }
+  // The store is another one: I2 begins anew. I1 and I3 do not: no epoch is handed out twice, and no older
+  // one writes, over a restore either.
+  void OnWentBack();
   void OnTicket(const std::string& router, const Request& request, const Ticket& ticket);
   void OnStart(const std::string& host, const StartRequest& request, bool reads_fail);
   void OnExecuted(const std::string& host, const Request& request, const StartRequest& by);

@@ -325,6 +325,39 @@ TEST_F(MirrorTest, AStorePutBackFromABackupIsBelievedAfterThreeListings) {
   EXPECT_EQ(mirror.Find("/p/a")->value, "after");
 }
 
+TEST_F(MirrorTest, AfterARestartWhatTheStoreHasIsTakenWhateverItsRevision) {
+  store_->Put("/p/a", "1");
+  store_->Put("/p/b", "1");
+  const std::shared_ptr<MemoryStore> backup = store_->Copy();
+  store_->Put("/p/a", "2");
+  store_->Put("/p/new", "1");
+  Load();
+  store_->GoBackTo(*backup);
+  store_->Put("/p/a", "another");  // at the revision that "2" had
+  mirror_->Restart();
+  EXPECT_EQ(mirror_->state(), State::kStale);
+  EXPECT_EQ(Value("/p/new"), "1");
+  reactor_.Run();
+  EXPECT_EQ(mirror_->state(), State::kFresh);
+  EXPECT_THAT(changes_, ElementsAre("-/p/new=@3", "+/p/a=another@3"));
+  EXPECT_THAT(Keys(), ElementsAre("/p/a", "/p/b"));
+  store_->Put("/p/b", "2");
+  reactor_.Run();
+  EXPECT_EQ(Value("/p/b"), "2");
+}
+
+TEST_F(MirrorTest, ARestartWhileTheStoreIsAwayKeepsWhatIsThere) {
+  store_->Put("/p/a", "1");
+  Load();
+  cmdb_.faults().fail_reads = 3;
+  mirror_->Restart();
+  mirror_->Restart();
+  reactor_.Run();
+  EXPECT_EQ(Value("/p/a"), "1");
+  EXPECT_TRUE(reactor_.RunUntil([&] { return mirror_->state() == State::kFresh; }, 20 * kSecond));
+  EXPECT_EQ(Value("/p/a"), "1");
+}
+
 TEST_F(MirrorTest, MayBeDestroyedInItsOwnCallbacks) {
   store_->Put("/p/a", "1");
   store_->Put("/p/b", "1");

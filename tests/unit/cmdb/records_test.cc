@@ -220,7 +220,8 @@ TEST(Records, BadSpecsAreRefusedByName) {
       {R"({"command":["a"],"stop":{"grace_s":"1"}})", R"(field "stop.grace_s")"},
       {R"({"command":["a"],"scale":{"max":0}})", R"(field "scale.max")"},
       {R"({"command":["a"],"scale":{"min":2}})", R"(field "scale.min": expected an integer from 0 to 1)"},
-      {R"({"command":["a"],"writers":"many"})", R"(field "writers": expected "multi" or "single", got "many")"},
+      {R"({"command":["a"],"writers":"many"})",
+       R"(field "writers": expected "multi" or "single", got "many")"},
       {R"({"command":["a"],"class":"a b"})", R"(field "class": expected a name)"},
   };
   for (const BadInput& bad : table) {
