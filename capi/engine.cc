@@ -250,6 +250,15 @@ int32_t fc_engine_process(fc_engine* engine, int32_t max_callbacks) {
 
 void fc_engine_wake(fc_engine* engine) { engine->engine->Wake(); }
 
+int32_t fc_engine_reload_keys(fc_engine* engine, fc_error* error) {
+  engine->AssertThread();
+  return capi::Guard(error, [&] {
+    capi::Clear(error);
+    const absl::Status status = engine->engine->ReloadKeys();
+    return status.ok() ? FC_OK : capi::Fail(error, status);
+  });
+}
+
 void fc_engine_destroy(fc_engine* engine) {
   if (engine == nullptr) return;
   engine->AssertThread();

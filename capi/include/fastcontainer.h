@@ -375,6 +375,12 @@ FC_API int32_t fc_engine_process(fc_engine* engine, int32_t max_callbacks);
 /* Makes the descriptor readable. Any thread. */
 FC_API void fc_engine_wake(fc_engine* engine);
 
+/* Reads cluster_key_file again, at once: for a change of the key without a restart (docs/protocol.md, "A new
+ * cluster key"). Nothing is lost or asked anew; leases and tickets go on. On an error the keys in use stay:
+ * FC_E_INVALID (the engine was made without a key file; its contents: the message names the line and what is
+ * accepted), FC_E_NOT_FOUND (no such file), FC_E_PERMISSION. */
+FC_API int32_t fc_engine_reload_keys(fc_engine* engine, fc_error* error);
+
 /* Ends everything: each operation in progress has its callback run with FC_E_SHUTDOWN. Open tickets are over.
  * What such a callback begins is refused with FC_E_SHUTDOWN. Dispatchers of this engine must have been
  * destroyed. NULL is a no-op. */

@@ -205,13 +205,23 @@ void OnSignal(Daemon* daemon, const Config& config, uint32_t signal) {
   }
 }
 
+void ReloadKeys(Daemon* daemon, const Config& config) {
+  if (config.cluster_key_file.empty()) return;
+  fc_error error = FC_ERROR_INIT;
+  if (fc_engine_reload_keys(daemon->engine, &error) != FC_OK)
+    LogOwn(daemon, FC_LOG_ERROR, std::string(error.message) + "; the keys stay as they are");
+}
+
 void Serve(Daemon* daemon, const Config& config, int signals) {
   pollfd fds[2] = {{fc_engine_fd(daemon->engine), POLLIN, 0}, {signals, POLLIN, 0}};
   while (!daemon->over) {
     if (poll(fds, 2, -1) < 0 && errno != EINTR) break;
     signalfd_siginfo info;
     if ((fds[1].revents & POLLIN) != 0 && read(signals, &info, sizeof info) == sizeof info) {
-      OnSignal(daemon, config, info.ssi_signo);
+      if (info.ssi_signo == SIGHUP)
+        ReloadKeys(daemon, config);
+      else
+        OnSignal(daemon, config, info.ssi_signo);
     }
     if ((fds[0].revents & POLLIN) != 0) fc_engine_process(daemon->engine, 0);
   }
@@ -227,7 +237,7 @@ int main(int argc, char** argv) {
   // Blocked before the engine exists, so that no thread of it takes the signal.
   sigset_t set;
   sigemptyset(&set);
-  for (int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&set, signal);
+  for (int signal : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) sigaddset(&set, signal);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   signal(SIGPIPE, SIG_IGN);

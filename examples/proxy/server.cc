@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 
 #include "examples/proxy/downstream.h"
 
@@ -117,9 +118,17 @@ void Server::OnTick(uv_timer_t* timer) {
 
 void Server::OnSignal(uv_signal_t* signal, int number) {
   auto* self = static_cast<Server*>(signal->data);
-  if (number == SIGHUP) return self->context_.log.Reopen();
+  if (number == SIGHUP) return self->Reload();
   if (self->context_.draining) return uv_stop(self->loop_);  // asked twice
   self->Drain();
+}
+
+void Server::Reload() {
+  context_.log.Reopen();
+  if (config_.cluster_key_file.empty()) return;
+  fc_error error = FC_ERROR_INIT;
+  if (fc_engine_reload_keys(engine_.get(), &error) != FC_OK)
+    fprintf(stderr, "fc-proxy: %s; the keys stay as they are\n", error.message);
 }
 
 void Server::Drain() {

@@ -34,6 +34,7 @@ class Server {
   bool Listen(std::string* error);
   void StartTimerAndSignals();
   void AcceptWaiting();
+  void Reload();
   void Drain();
   void StopIfDrained();
 

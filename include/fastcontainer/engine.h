@@ -54,6 +54,8 @@ class Engine {
   Nanos NextDeadline() const;
   int Process(int max_callbacks);
   void Wake();  // any thread
+  // Reads cluster_key_file again; see fc_engine_reload_keys().
+  absl::Status ReloadKeys();
   // Ends all routing: callbacks with kShutdown run inside, and whatever is asked afterwards gets kShutdown.
   // The destructor calls it. The reactor, the CMDB and the prober live until the destructor ends.
   void Shutdown();

@@ -55,6 +55,10 @@ Channel::Channel(std::unique_ptr<DatagramSocket> socket, std::vector<ClusterKey>
   buffer_.reserve(kMaxDatagram);
 }
 
+void Channel::SetKeys(std::vector<ClusterKey> keys) {
+  if (!loopback_only_ && !keys.empty()) keys_ = std::move(keys);
+}
+
 void Channel::SetCallbacks(MessageCallback message, ErrorCallback error) {
   on_message_ = std::move(message);
   socket_->SetCallbacks([this](const Address& from, std::string_view datagram) { Receive(from, datagram); },
@@ -80,11 +84,14 @@ void Channel::Send(const Address& to, const Message& message) {
   socket_->Send(to, buffer_);
 }
 
-bool Channel::Authentic(std::string_view datagram) const {
+bool Channel::Authentic(std::string_view datagram) {
   const std::string_view sealed = datagram.substr(0, datagram.size() - kMac);
   const char* const mac = datagram.data() + sealed.size();
-  for (const ClusterKey& key : keys_)
-    if (sodium_memcmp(MacOf(sealed, key).data(), mac, kMac) == 0) return true;
+  for (const ClusterKey& key : keys_) {
+    if (sodium_memcmp(MacOf(sealed, key).data(), mac, kMac) != 0) continue;
+    if (&key != &keys_.front()) ++stats_.second_key;
+    return true;
+  }
   return false;
 }
 

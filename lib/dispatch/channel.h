@@ -28,6 +28,9 @@ using ClusterKey = std::array<uint8_t, 32>;
 // read it.
 absl::StatusOr<std::vector<ClusterKey>> ReadClusterKeyFile(const std::string& path);
 
+// What a key may be called in a log: 8 hex digits that say nothing of it.
+std::string ClusterKeyName(const ClusterKey& key);
+
 // Who sent a message: a name's hash and the boot of its process. A boot is never smaller than an earlier
 // one's.
 struct PeerId {
@@ -49,6 +52,7 @@ class Channel {
   static constexpr size_t kMaxSenders = 65'536;
   struct Stats {
     uint64_t sent = 0, received = 0, bad_mac = 0, replayed = 0, malformed = 0, refused_address = 0;
+    uint64_t second_key = 0;  // of those received: sealed with the key that this channel does not sign with
   };
 
   // No keys: a fixed public key seals (so that the format is the same), and datagrams go to and are taken
@@ -56,6 +60,8 @@ class Channel {
   Channel(std::unique_ptr<DatagramSocket> socket, std::vector<ClusterKey> keys, std::string_view name,
           uint64_t boot);
 
+  // One or two keys instead of those before; a channel without keys takes none. Sequences and windows go on.
+  void SetKeys(std::vector<ClusterKey> keys);
   void SetCallbacks(MessageCallback message, ErrorCallback error);
   // Seals and sends; questions (ECHO, ACQUIRE, RENEW, RELEASE) are padded to kQuestionSize.
   void Send(const Address& to, const Message& message);
@@ -70,7 +76,7 @@ class Channel {
     std::list<uint64_t>::iterator use;
   };
   void Receive(const Address& from, std::string_view datagram);
-  bool Authentic(std::string_view datagram) const;
+  bool Authentic(std::string_view datagram);
   bool Fresh(const PeerId& peer, uint64_t sequence);
   Window& WindowOf(uint64_t sender);
 

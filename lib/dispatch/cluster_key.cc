@@ -1,9 +1,12 @@
 #include <fcntl.h>
+#include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -56,6 +59,14 @@ bool ParseKey(const std::string& line, ClusterKey* key) {
 }
 
 }  // namespace
+
+std::string ClusterKeyName(const ClusterKey& key) {
+  constexpr std::string_view kOf = "name of a cluster key";
+  std::array<uint8_t, crypto_generichash_BYTES_MIN> hash;
+  crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const uint8_t*>(kOf.data()), kOf.size(),
+                     key.data(), key.size());
+  return absl::BytesToHexString(std::string(hash.begin(), hash.begin() + 4));
+}
 
 absl::StatusOr<std::vector<ClusterKey>> ReadClusterKeyFile(const std::string& path) {
   absl::StatusOr<std::string> text = ReadPrivateFile(path);

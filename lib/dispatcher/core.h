@@ -29,6 +29,7 @@ class DispatcherCore {
 
   void Start(Dispatcher::DoneCallback ready);
   void Drain(Nanos grace, Dispatcher::DoneCallback done);
+  void SetKeys(std::vector<ClusterKey> keys) { context_.channel->SetKeys(std::move(keys)); }
   void ForEach(absl::AnyInvocable<void(const ContainerInfo&)>& callback) const;
   const Dispatcher::Stats& stats();
   uint64_t incarnation() const { return incarnation_; }

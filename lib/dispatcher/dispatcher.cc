@@ -22,6 +22,8 @@ void Dispatcher::Start(DoneCallback ready) { core_->Start(std::move(ready)); }
 
 void Dispatcher::Drain(Nanos grace, DoneCallback done) { core_->Drain(grace, std::move(done)); }
 
+void Dispatcher::SetKeys(std::vector<ClusterKey> keys) { core_->SetKeys(std::move(keys)); }
+
 void Dispatcher::ForEach(absl::AnyInvocable<void(const ContainerInfo&)> callback) const {
   core_->ForEach(callback);
 }

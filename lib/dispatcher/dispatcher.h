@@ -67,6 +67,7 @@ class Dispatcher {
   void Start(DoneCallback ready);
   // Revokes all leases, lets tickets end (at most `grace`), stops every container. New ACQUIREs get FULL.
   void Drain(Nanos grace, DoneCallback done);
+  void SetKeys(std::vector<ClusterKey> keys);
   void ForEach(absl::AnyInvocable<void(const ContainerInfo&)> callback) const;
   const Stats& stats() const;
   uint64_t incarnation() const;

@@ -199,6 +199,10 @@ void DispatcherHost::Core::Drain(Nanos grace, DoneCallback done) {
   });
 }
 
+void DispatcherHost::Core::OnKeys() {
+  if (dispatcher_ != nullptr) dispatcher_->SetKeys(ports_.keys);
+}
+
 void DispatcherHost::Core::ForEach(const std::function<void(const ContainerInfo&)>& callback) const {
   if (dispatcher_ != nullptr) dispatcher_->ForEach([&](const ContainerInfo& info) { callback(info); });
 }

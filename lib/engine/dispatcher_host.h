@@ -41,6 +41,8 @@ class DispatcherHost::Core {
   // Checks the options and begins. `ready` runs unless this fails.
   absl::Status Open(DoneCallback ready);
   void Drain(Nanos grace, DoneCallback done);
+  // The ports' keys have changed.
+  void OnKeys();
   void ForEach(const std::function<void(const ContainerInfo&)>& callback) const;
   const std::string& host() const { return options_.host; }
   // Null until the socket is bound.

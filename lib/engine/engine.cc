@@ -19,6 +19,7 @@ Engine::~Engine() = default;
 int Engine::fd() const { return core_->reactor->fd(); }
 Nanos Engine::NextDeadline() const { return core_->reactor->NextDeadline(); }
 void Engine::Wake() { core_->reactor->Wake(); }
+absl::Status Engine::ReloadKeys() { return core_->ReloadKeys(); }
 void Engine::Shutdown() { core_->Shutdown(); }
 Reactor& Engine::reactor() { return *core_->reactor; }
 Cmdb& Engine::cmdb() { return *core_->cmdb; }

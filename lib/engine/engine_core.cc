@@ -73,6 +73,7 @@ absl::Status Engine::Core::ReadKeys(const EngineOptions& options) {
     absl::StatusOr<std::vector<ClusterKey>> read = ReadClusterKeyFile(options.cluster_key_file);
     if (!read.ok()) return read.status();
     keys = *std::move(read);
+    key_file = options.cluster_key_file;
   }
   if (options.bind_address.empty()) return absl::OkStatus();
   const absl::StatusOr<Address> parsed = Address::Parse(options.bind_address);
@@ -85,6 +86,20 @@ absl::Status Engine::Core::ReadKeys(const EngineOptions& options) {
         absl::StrCat("bind_address: ", parsed->ToString(),
                      " is not a loopback address, which needs a cluster key file (cluster_key_file)"));
   bind = *parsed;
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Core::ReloadKeys() {
+  if (key_file.empty())
+    return absl::InvalidArgumentError("cluster_key_file: this engine was made without one");
+  absl::StatusOr<std::vector<ClusterKey>> read = ReadClusterKeyFile(key_file);
+  if (!read.ok()) return read.status();
+  keys = *std::move(read);
+  if (router != nullptr) router->SetKeys(keys);
+  for (const auto& dispatcher : dispatchers) dispatcher->core().OnKeys();
+  Log(LogLevel::kInfo,
+      absl::StrCat("cluster key file read: signs with ", ClusterKeyName(keys.front()),
+                   keys.size() > 1 ? absl::StrCat(", accepts ", ClusterKeyName(keys.back()), " too") : ""));
   return absl::OkStatus();
 }
 

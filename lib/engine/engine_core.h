@@ -3,6 +3,7 @@
 #define FASTCONTAINER_LIB_ENGINE_ENGINE_CORE_H_
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "fastcontainer/engine.h"
@@ -22,6 +23,7 @@ class Engine::Core {
   DispatcherPorts ForDispatchers();
   void Shutdown();
   void DestroyLater(std::unique_ptr<DispatcherHost> dispatcher);
+  absl::Status ReloadKeys();
   void Log(LogLevel level, std::string_view message);
 
   std::unique_ptr<EpollReactor> reactor;
@@ -30,6 +32,7 @@ class Engine::Core {
   std::unique_ptr<Policy> policy;
   std::unique_ptr<Prober> prober;
   std::unique_ptr<CountedCmdb> cmdb;
+  std::string key_file;  // "": none
   std::vector<ClusterKey> keys;
   Address bind;  // family 0: none was asked for
   uint64_t boot = 0;

@@ -64,6 +64,8 @@ constexpr RouterStat kRouterStats[] = {
      "Datagrams at the dispatch port that were not taken.", true, &RouterStats::bad_mac},
     {"fastcontainer_datagrams_refused_total", "cause=\"replayed\"", "", true, &RouterStats::replayed},
     {"fastcontainer_datagrams_refused_total", "cause=\"malformed\"", "", true, &RouterStats::malformed},
+    {"fastcontainer_datagrams_second_key_total", "",
+     "Datagrams sealed with the cluster key file's second key.", true, &RouterStats::second_key},
     {"fastcontainer_tickets_open", "", "Requests in flight.", false, &RouterStats::open_tickets},
     {"fastcontainer_requests_waiting", "", "Requests that wait for a route.", false, &RouterStats::waiting},
     {"fastcontainer_leases", "", "Leases in hand.", false, &RouterStats::leases},

@@ -57,6 +57,7 @@ RouterStats Router::Core::Stats() const {
   out.bad_mac = channel_->stats().bad_mac;
   out.replayed = channel_->stats().replayed;
   out.malformed = channel_->stats().malformed;
+  out.second_key = channel_->stats().second_key;
   out.waiting = waiters_.size();
   out.hosts = hosts_.size();
   out.hosts_down = hosts_.down();
@@ -91,6 +92,7 @@ RouteOp Router::Place(std::string_view container, std::string_view host, std::st
                       PlaceCallback callback) {
   return core_->Place(container, host, reason, std::move(callback));
 }
+void Router::SetKeys(std::vector<ClusterKey> keys) { core_->SetKeys(std::move(keys)); }
 Prober& Router::echo_prober() { return core_->echo_prober(); }
 RouterStats Router::Stats() const { return core_->Stats(); }
 

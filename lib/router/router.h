@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "fastcontainer/router.h"
 #include "lib/dispatch/channel.h"
@@ -40,6 +41,7 @@ class Router {
   RouteOp Place(std::string_view container, std::string_view host, std::string_view reason,
                 PlaceCallback callback);
   Prober& echo_prober();
+  void SetKeys(std::vector<ClusterKey> keys);
   RouterStats Stats() const;
 
  private:

@@ -19,6 +19,7 @@ def find(name):
     import fcprobe
     import first_light
     import forged
+    import keys
     import late_path
     import life
     import peers
@@ -26,7 +27,7 @@ def find(name):
     import single
     import stores
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
-                   stores):
+                   stores, keys):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")

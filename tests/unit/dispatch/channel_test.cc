@@ -141,6 +141,42 @@ TEST_F(ChannelTest, BothKeysAreAcceptedAndTheFirstSigns) {
   EXPECT_EQ(old_only->stats().bad_mac, 1u);
 }
 
+TEST_F(ChannelTest, AKeyIsChangedInThreeStepsAndNoDatagramIsLost) {
+  const auto a = Open("10.0.0.1:7070", {KeyOf(1)}, "a");
+  const auto b = Open("10.0.0.2:5", {KeyOf(1)}, "b");
+  uint64_t sent = 0;
+  const auto exchange = [&] {
+    a->Send(*Address::Parse("10.0.0.2:5"), Ask(++sent));
+    b->Send(host, Ask(++sent));
+    net.Deliver();
+  };
+  for (const auto& step :
+       std::vector<std::vector<ClusterKey>>{{KeyOf(1), KeyOf(2)}, {KeyOf(2), KeyOf(1)}, {KeyOf(2)}}) {
+    a->SetKeys(step);
+    exchange();
+    b->SetKeys(step);
+    exchange();
+  }
+  EXPECT_EQ(got.size(), sent);
+  EXPECT_EQ(a->stats().bad_mac + b->stats().bad_mac, 0u);
+  EXPECT_EQ(a->stats().second_key, 1u);  // b's, before its second step
+  EXPECT_EQ(b->stats().second_key, 1u);
+  Open("10.0.0.3:5", {KeyOf(1)}, "c")->Send(host, Ask(99));
+  net.Deliver();
+  EXPECT_EQ(a->stats().bad_mac, 1u);
+}
+
+TEST_F(ChannelTest, KeysThatAreSetDoNotOpenAChannelThatHadNone) {
+  const auto a = Open("127.0.0.1:5", {}, "a");
+  a->SetKeys({KeyOf(1)});
+  a->Send(host, Ask(1));
+  EXPECT_EQ(a->stats().refused_address, 1u);
+  const auto b = Open("127.0.0.2:5", {}, "b");
+  b->Send(*Address::Parse("127.0.0.1:5"), Ask(2));
+  net.Deliver();
+  EXPECT_EQ(got.size(), 1u);
+}
+
 TEST_F(ChannelTest, WithoutKeysOnlyLoopbackIsSpokenTo) {
   const auto a = Open("127.0.0.1:5", {}, "router");
   const auto b = Open("127.0.0.1:7070", {}, "host");
