@@ -7,10 +7,10 @@ import subprocess
 BIN = os.environ["FASTCONTAINER_BIN"]
 
 
-def medians(program, repetitions=9, min_time=0.3):
+def medians(program, *arguments, repetitions=9, min_time=0.3):
     """{benchmark: {"real_time": ns, counter: value, ...}}, each a median over the repetitions; {"error": why} for what
     could not run."""
-    out = subprocess.run([f"{BIN}/{program}", "--benchmark_format=json", f"--benchmark_repetitions={repetitions}",
+    out = subprocess.run([f"{BIN}/{program}", *arguments, "--benchmark_format=json", f"--benchmark_repetitions={repetitions}",
                           f"--benchmark_min_time={min_time}", "--benchmark_enable_random_interleaving=true"],
                          check=True, stdout=subprocess.PIPE, text=True).stdout
     runs, errors = {}, {}

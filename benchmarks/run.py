@@ -2,7 +2,8 @@
 
 A benchmark is a module here with rows(): an iterable of Row. Every figure is set against a floor or a peer of the same run.
 The exit code is 1 if a goal is missed, else 2 if one could not be judged here.
-`probe --target HOST[:PORT]` measures a host of yours instead, in the machine's own network."""
+`probe --target HOST[:PORT]` measures a host of yours instead, in the machine's own network;
+`cmdb --placements N` synchronises so many from etcd, and not 1,000,000."""
 import importlib
 import json
 import os
@@ -10,7 +11,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../tests/deployment")]
-NAMES = ("probe", "route", "relocation", "proxy")
+NAMES = ("probe", "route", "relocation", "proxy", "cmdb")
 
 
 def judge(row, goals):
@@ -37,6 +38,9 @@ def main():
     names = sys.argv[1:] or NAMES
     if names[0] == "probe" and names[1:2] == ["--target"] and len(names) == 3:
         return importlib.import_module("probe_target").main(names[2])
+    if names[0] == "cmdb" and names[1:2] == ["--placements"] and len(names) == 3 and names[2].isdigit():
+        importlib.import_module("cmdb_benchmark").OPTIONS["--placements"] = names[2]
+        names = names[:1]
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         sys.exit(f"unknown benchmark {' '.join(unknown)}; there are {' '.join(NAMES)}")

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kEventsPerWait = 256;
 constexpr int kMaxRounds = 64;
+constexpr Nanos kLongWait = 10 * kMillisecond;  // for less the milliseconds of epoll_wait are too coarse
 
 Nanos ReadClock(clockid_t id) {
   timespec ts{};
@@ -27,6 +28,11 @@ Nanos ReadClock(clockid_t id) {
 
 uint64_t Tag(uint32_t generation, int fd) {
   return (static_cast<uint64_t>(generation) << 32) | static_cast<uint32_t>(fd);
+}
+
+// Rounded down: who waits looks at the time again.
+int ToMilliseconds(Nanos time) {
+  return static_cast<int>(std::min<Nanos>(time / kMillisecond, std::numeric_limits<int>::max()));
 }
 
 }  // namespace
@@ -97,14 +103,20 @@ void EpollReactor::Wake() {
   [[maybe_unused]] const ssize_t written = write(event_fd_, &one, sizeof(one));
 }
 
+void EpollReactor::Fetch(int timeout_ms) {
+  ready_.resize(kEventsPerWait);
+  const int got = epoll_wait(epoll_fd_, ready_.data(), kEventsPerWait, timeout_ms);
+  ready_.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  ready_next_ = 0;
+}
+
 void EpollReactor::Wait(Nanos until) {
-  const Nanos now = Now();
+  if (ready_next_ < ready_.size()) return;
+  const Nanos left = until == kForever ? kForever : std::max<Nanos>(until - Now(), 0);
+  // What is fetched here is served by Process(). A process that waits in epoll itself, and not for its
+  // descriptor, is also woken sooner: the kernel passes on that the waker is about to sleep.
+  if (left >= kLongWait) return Fetch(left == kForever ? -1 : ToMilliseconds(left));
   pollfd p{epoll_fd_, POLLIN, 0};
-  if (until == kForever) {
-    poll(&p, 1, -1);
-    return;
-  }
-  const Nanos left = std::max<Nanos>(until - now, 0);
   timespec ts{};
   ts.tv_sec = left / kSecond;
   ts.tv_nsec = left % kSecond;
@@ -210,12 +222,7 @@ int EpollReactor::Process(int max_callbacks) {
   // It looks until nothing is ready, since an edge-triggered host would not come again; the number of looks
   // is bounded, since a peer that keeps sending would hold the host's loop for ever.
   for (int round = 0; more && round < kMaxRounds && served < budget; ++round) {
-    if (ready_next_ == ready_.size()) {
-      ready_.resize(kEventsPerWait);
-      const int got = epoll_wait(epoll_fd_, ready_.data(), kEventsPerWait, 0);
-      ready_.resize(got > 0 ? static_cast<size_t>(got) : 0);
-      ready_next_ = 0;
-    }
+    if (ready_next_ == ready_.size()) Fetch(0);
     const bool descriptors = !ready_.empty();
     served += ServeDescriptors(budget - served);
     if (ready_next_ < ready_.size()) break;  // out of budget: timers must not overtake the data that waits

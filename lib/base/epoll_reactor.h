@@ -33,7 +33,8 @@ class EpollReactor final : public Reactor {
   int Process(int max_callbacks);
   // Makes fd() readable; any thread.
   void Wake();
-  // Waits until fd() is readable, for programs without a loop of their own.
+  // Waits until fd() is readable or `until` has come, or a little less, for programs without a loop of their
+  // own. Process() must follow.
   void Wait(Nanos until);
 
   Nanos Now() const override;
@@ -55,6 +56,7 @@ class EpollReactor final : public Reactor {
 
   EpollReactor(int epoll_fd, int timer_fd, int event_fd);
   void ArmTimer();
+  void Fetch(int timeout_ms);
   void TakePosted();
   int ServeDescriptors(int budget);
   int ServeDeferred(int budget);

@@ -90,9 +90,11 @@ class SqliteCmdb::Core : public std::enable_shared_from_this<SqliteCmdb::Core> {
     AddTimer(id, deadline, nullptr);
     jobs_[id].job = worker_->SubmitTxn(
         std::move(compares), std::move(mutations), [this, weak = weak_from_this(), id](TxnResult result) {
-          if (result.outcome == TxnOutcome::kOk) FileWatch::Touch(path_);
+          const bool changed = result.outcome == TxnOutcome::kOk;
+          // The answer first: telling the watches wakes this loop, too.
           Post(weak,
                [id, result = std::move(result)](Core& core) mutable { core.EndJob(id, std::move(result)); });
+          if (changed) FileWatch::Touch(path_);
         });
     return id;
   }

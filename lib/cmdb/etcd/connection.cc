@@ -44,8 +44,9 @@ std::shared_ptr<Connection> Connection::Open(Reactor& reactor, const Endpoint& e
     });
     return connection;
   }
-  self->resolution_ = std::make_unique<Resolution>(
-      reactor, endpoint, [weak = self->weak_from_this()](absl::StatusOr<std::vector<Address>> addresses) {
+  self->lookup_ = std::make_unique<NameLookup>(
+      endpoint.host, reactor,
+      [weak = self->weak_from_this()](absl::StatusOr<std::vector<Address>> addresses) {
         if (const auto held = weak.lock()) held->OnAddresses(std::move(addresses));
       });
   return connection;
@@ -69,7 +70,7 @@ void Connection::TryNextAddress() {
 
 absl::Status Connection::StartConnect(const Address& address) {
   sockaddr_storage storage{};
-  const socklen_t length = address.ToSockaddr(&storage);
+  const socklen_t length = address.WithPort(endpoint_.port).ToSockaddr(&storage);
   if (fd_.valid()) reactor_.Unwatch(fd_.get());
   watched_ = 0;
   fd_ = UniqueFd(socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -188,7 +189,7 @@ void Connection::Fail(const absl::Status& why) {
 void Connection::Close() {
   if (closed_) return;
   closed_ = true;
-  resolution_.reset();
+  lookup_.reset();
   if (fd_.valid()) reactor_.Unwatch(fd_.get());
   fd_.Close();
 }

@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "fastcontainer/address.h"
 #include "fastcontainer/reactor.h"
-#include "lib/cmdb/etcd/resolver.h"
+#include "lib/base/name_lookup.h"
 #include "lib/cmdb/etcd/tls.h"
 #include "lib/cmdb/etcd/url.h"
 #include "lib/runtime/unique_fd.h"
@@ -55,7 +55,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Reactor& reactor_;
   Observer observer_;
   Endpoint endpoint_;
-  std::unique_ptr<Resolution> resolution_;
+  std::unique_ptr<NameLookup> lookup_;
   std::vector<Address> addresses_;
   size_t next_address_ = 0;
   UniqueFd fd_;

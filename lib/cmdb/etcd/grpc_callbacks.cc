@@ -112,6 +112,7 @@ int GrpcCallbacks::OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* u
   const bool ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
   if (frame->hd.type == NGHTTP2_SETTINGS && !ack) channel.OnSettings();
   if (frame->hd.type == NGHTTP2_PING && ack) channel.ping_open_ = false;
+  if (frame->hd.type == NGHTTP2_PING && !ack) channel.OnPing(frame->ping.opaque_data);
   if (frame->hd.type == NGHTTP2_GOAWAY) {
     channel.OnGoAway(frame->goaway.error_code,
                      View(frame->goaway.opaque_data, std::min(frame->goaway.opaque_data_len, kMaxText)));

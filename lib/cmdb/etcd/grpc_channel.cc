@@ -82,9 +82,13 @@ GrpcChannel::~GrpcChannel() {
 }
 
 absl::Status GrpcChannel::NewSession() {
-  if (GrpcCallbacks::All() == nullptr ||
-      nghttp2_session_client_new(&session_, GrpcCallbacks::All(), this) != 0)
-    return absl::ResourceExhaustedError("etcd: no memory for an HTTP/2 session");
+  nghttp2_option* option = nullptr;
+  if (nghttp2_option_new(&option) != 0) return absl::ResourceExhaustedError("etcd: no memory for HTTP/2");
+  nghttp2_option_set_no_auto_ping_ack(option, 1);
+  const bool made = GrpcCallbacks::All() != nullptr &&
+                    nghttp2_session_client_new2(&session_, GrpcCallbacks::All(), this, option) == 0;
+  nghttp2_option_del(option);
+  if (!made) return absl::ResourceExhaustedError("etcd: no memory for an HTTP/2 session");
   const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
                                              {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow}};
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
@@ -158,7 +162,7 @@ bool GrpcChannel::Cancel(CallId id) {
 void GrpcChannel::Close() {
   closed_ = true;
   if (connection_ != nullptr) connection_->Close();
-  for (Reactor::TimerId* timer : {&connect_timer_, &drain_timer_, &ping_timer_})
+  for (Reactor::TimerId* timer : {&connect_timer_, &drain_timer_, &ping_timer_, &pong_timer_})
     reactor_.CancelTimer(std::exchange(*timer, 0));
   events_.clear();
   streams_.clear();

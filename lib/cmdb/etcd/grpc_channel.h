@@ -2,6 +2,7 @@
 #ifndef FASTCONTAINER_LIB_CMDB_ETCD_GRPC_CHANNEL_H_
 #define FASTCONTAINER_LIB_CMDB_ETCD_GRPC_CHANNEL_H_
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -110,6 +111,8 @@ class GrpcChannel : public std::enable_shared_from_this<GrpcChannel> {
   void ArmPing();
   void OnPingTimer();
   void SendPing();
+  void OnPing(const uint8_t* payload);
+  void SendPong();
   bool HasUnary() const;
   static absl::Status StatusOf(const Stream& stream, uint32_t error);
 
@@ -138,6 +141,8 @@ class GrpcChannel : public std::enable_shared_from_this<GrpcChannel> {
   Nanos quiet_since_ = 0;  // the server has been silent since, or nothing was asked of it before
   Nanos last_ping_ = 0;    // 0: none yet
   bool ping_open_ = false;
+  std::array<uint8_t, 8> pong_{};    // the payload of a PING that is to be answered
+  Reactor::TimerId pong_timer_ = 0;  // 0: none is
 };
 
 }  // namespace fastcontainer::etcd

@@ -13,9 +13,9 @@
 
 #include "absl/functional/any_invocable.h"
 #include "fastcontainer/reactor.h"
+#include "lib/base/name_lookup.h"
 #include "lib/cmdb/postgresql/options.h"
 #include "lib/cmdb/postgresql/parameters.h"
-#include "lib/cmdb/postgresql/resolver.h"
 
 namespace fastcontainer::postgresql {
 
@@ -142,7 +142,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   State state_ = State::kWaiting;
   Step step_ = Step::kSession;
   std::unique_ptr<PGconn, Close> connection_;
-  std::unique_ptr<Lookup> lookup_;
+  std::unique_ptr<NameLookup> lookup_;
   int socket_ = -1;  // a copy, since libpq closes its own at times of its choice
   uint32_t watched_ = 0;
   Result step_result_;

@@ -25,6 +25,11 @@ uint64_t NextRandom(uint64_t* state) {
   return z ^ (z >> 31);
 }
 
+// What libpq would look up itself, and wait: neither an address nor the folder of a socket.
+bool IsHostName(const std::string& host) {
+  return !host.empty() && host[0] != '/' && host[0] != '@' && !Address::Parse(host).ok();
+}
+
 }  // namespace
 
 void Connection::Connect() {
@@ -36,14 +41,16 @@ void Connection::Connect() {
   const auto name = host.find("host");
   if (name == host.end() || host.count("hostaddr") > 0 || !IsHostName(name->second)) return ConnectTo(host);
   state_ = State::kLookingUp;
-  lookup_ = std::make_unique<Lookup>(
+  lookup_ = std::make_unique<NameLookup>(
       name->second, reactor_,
-      Guarded([host](Connection& self, const absl::StatusOr<std::vector<std::string>>& addresses) {
+      Guarded([host](Connection& self, const absl::StatusOr<std::vector<Address>>& addresses) {
         if (self.state_ != State::kLookingUp) return;
         if (!addresses.ok()) return self.Fail(std::string(addresses.status().message()));
         // One list entry for each address: the name is kept for certificates and the password file.
         Options::Keywords found = host;
-        found["hostaddr"] = absl::StrJoin(*addresses, ",");
+        found["hostaddr"] = absl::StrJoin(*addresses, ",", [](std::string* out, const Address& address) {
+          out->append(address.ToString());
+        });
         found["host"] = absl::StrJoin(std::vector<std::string>(addresses->size(), host.at("host")), ",");
         self.ConnectTo(std::move(found));
       }));

@@ -65,6 +65,19 @@ std::string Part(const Options::Keywords& all, const char* keyword, size_t index
   return parts.size() == 1 ? parts[0] : "";
 }
 
+// What libpq would take from PGHOST, or from the file of PGSERVICE. It would look names up itself, and wait.
+void AddHostOfEnvironment(Options::Keywords* all) {
+  if (all->count("host") + all->count("hostaddr") + all->count("service") > 0) return;
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> defaults(PQconndefaults(),
+                                                                              &PQconninfoFree);
+  if (defaults == nullptr) return;
+  for (const PQconninfoOption* option = defaults.get(); option->keyword != nullptr; ++option) {
+    const std::string_view keyword = option->keyword;
+    const bool wanted = keyword == "host" || keyword == "hostaddr" || keyword == "port";
+    if (wanted && option->val != nullptr && *option->val != '\0') all->emplace(keyword, option->val);
+  }
+}
+
 size_t CountParts(const Options::Keywords& all, const char* keyword) {
   const auto found = all.find(keyword);
   if (found == all.end()) return 1;
@@ -108,6 +121,7 @@ absl::StatusOr<Options> ParseUrl(std::string_view url) {
   for (const auto& [keyword, value] : kDefaults) all[keyword] = value;
   for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option)
     if (option->val != nullptr) all[option->keyword] = option->val;
+  AddHostOfEnvironment(&all);
   absl::StatusOr<std::vector<Options::Keywords>> hosts = SplitHosts(all);
   if (!hosts.ok()) return hosts.status();
   options.hosts = *std::move(hosts);

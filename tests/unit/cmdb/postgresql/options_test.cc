@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include "lib/cmdb/postgresql/answers.h"
 
@@ -46,6 +47,15 @@ TEST(PostgresUrl, HasSeveralHosts) {
   ASSERT_EQ(shared.hosts.size(), 2u);
   EXPECT_EQ(shared.hosts[1].at("host"), "b");
   EXPECT_EQ(shared.hosts[1].at("port"), "7");
+}
+
+TEST(PostgresUrl, HasTheHostOfTheEnvironmentIfItNamesNone) {
+  setenv("PGHOST", "db.example", 1);
+  const Options::Keywords without = ParseUrl("postgresql:///fc").value().hosts[0];
+  const Options::Keywords with = ParseUrl("postgresql://other/fc").value().hosts[0];
+  unsetenv("PGHOST");
+  EXPECT_EQ(without.at("host"), "db.example");
+  EXPECT_EQ(with.at("host"), "other");
 }
 
 TEST(PostgresUrl, RefusesWhatItCannotReadWithoutShowingPasswords) {

@@ -1,4 +1,4 @@
-#include "lib/cmdb/etcd/resolver.h"
+#include "lib/base/name_lookup.h"
 
 #include <netdb.h>
 
@@ -9,11 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace fastcontainer::etcd {
+namespace fastcontainer {
 
-struct Resolution::State {
+struct NameLookup::State {
   std::mutex mutex;
-  Reactor* reactor;  // null once nobody waits; guarded by mutex
+  Reactor* reactor = nullptr;  // null once nobody waits; guarded by mutex
   Callback callback;
   absl::StatusOr<std::vector<Address>> result = absl::UnknownError("");
 
@@ -30,48 +30,49 @@ struct Resolution::State {
 
 namespace {
 
-absl::StatusOr<std::vector<Address>> LookUp(const Endpoint& endpoint) {
+absl::StatusOr<std::vector<Address>> LookUp(const std::string& host) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG;
   addrinfo* found = nullptr;
-  const int error = getaddrinfo(endpoint.host.c_str(), nullptr, &hints, &found);
-  if (error != 0) {
+  if (const int error = getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0) {
     return absl::UnavailableError(
-        absl::StrCat("the name \"", endpoint.host, "\" cannot be resolved: ", gai_strerror(error)));
+        absl::StrCat("the host name \"", host, "\" has no address: ", gai_strerror(error)));
   }
   std::vector<Address> addresses;
   for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next)
-    addresses.push_back(Address::FromSockaddr(entry->ai_addr).WithPort(endpoint.port));
+    if (const Address address = Address::FromSockaddr(entry->ai_addr); address.family != 0)
+      addresses.push_back(address);
   freeaddrinfo(found);
+  if (addresses.empty())
+    return absl::UnavailableError(absl::StrCat("the host name \"", host, "\" has no address"));
   return addresses;
 }
 
 }  // namespace
 
-Resolution::Resolution(Reactor& reactor, const Endpoint& endpoint, Callback callback)
+NameLookup::NameLookup(std::string host, Reactor& reactor, Callback callback)
     : state_(std::make_shared<State>()) {
   state_->reactor = &reactor;
   state_->callback = std::move(callback);
-  if (const absl::StatusOr<Address> numeric = Address::Parse(endpoint.host); numeric.ok()) {
-    state_->result = std::vector<Address>{numeric->WithPort(endpoint.port)};
+  if (const absl::StatusOr<Address> numeric = Address::Parse(host); numeric.ok()) {
+    state_->result = std::vector<Address>{*numeric};
     State::Finish(state_);
     return;
   }
   try {
-    std::thread([state = state_, endpoint] {
-      state->result = LookUp(endpoint);
+    std::thread([state = state_, host = std::move(host)] {
+      state->result = LookUp(host);
       State::Finish(state);
     }).detach();
   } catch (const std::system_error& error) {
-    state_->result = absl::UnavailableError(absl::StrCat("no thread to resolve a name: ", error.what()));
+    state_->result = absl::UnavailableError(absl::StrCat("no thread to look a name up: ", error.what()));
     State::Finish(state_);
   }
 }
 
-Resolution::~Resolution() {
+NameLookup::~NameLookup() {
   const std::lock_guard lock(state_->mutex);
   state_->reactor = nullptr;
 }
 
-}  // namespace fastcontainer::etcd
+}  // namespace fastcontainer
