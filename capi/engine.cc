@@ -43,6 +43,32 @@ int32_t ReadAddresses(const char* field, const fc_str* from, uint32_t count, boo
   return FC_OK;
 }
 
+int32_t ReadAdmission(const fc_engine_options& in, AdmitBy* out, fc_error* error) {
+  const auto refuse = [error](const char* why) {
+    return Fail(error, FC_E_INVALID, absl::StrCat("fc_engine_options.admission: ", why));
+  };
+  const bool paper = in.profile == FC_PROFILE_PAPER;
+  switch (in.admission) {
+    case FC_ADMISSION_DEFAULT:
+      return FC_OK;
+    case FC_ADMISSION_SOLO:
+      *out = AdmitBy::kSolo;
+      return FC_OK;
+    case FC_ADMISSION_CONFIRM:
+      if (paper) return refuse("FC_PROFILE_PAPER is solo");
+      return in.peer_count > 0 ? FC_OK : refuse("FC_ADMISSION_CONFIRM needs peers");
+    case FC_ADMISSION_HEARTBEAT:
+      if (paper) return refuse("FC_PROFILE_PAPER is solo");
+      // Built-in drivers have leases, all of them.
+      if (in.cmdb != nullptr && in.cmdb->lease_grant == nullptr)
+        return refuse("FC_ADMISSION_HEARTBEAT needs leases, which this fc_cmdb_vtable has not");
+      *out = AdmitBy::kHeartbeat;
+      return FC_OK;
+    default:
+      return refuse("it is not an FC_ADMISSION_ value");
+  }
+}
+
 int32_t ReadRouterOptions(const fc_engine_options& in, RouterOptions* out, fc_error* error) {
   if (in.profile > FC_PROFILE_PAPER)
     return Fail(error, FC_E_INVALID,
@@ -61,6 +87,7 @@ int32_t ReadRouterOptions(const fc_engine_options& in, RouterOptions* out, fc_er
   SetIfGiven(in.guard_ns, &out->guard);
   SetIfGiven(in.service_deadline_ns, &out->service_deadline);
   out->confirm = in.confirm != 0 ? in.confirm : 1;
+  if (const int32_t code = ReadAdmission(in, &out->admit_by, error); code != FC_OK) return code;
   if (const int32_t code = ReadAddresses("peers", in.peers, in.peer_count, /*port=*/true, &out->peers, error);
       code != FC_OK)
     return code;

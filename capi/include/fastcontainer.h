@@ -312,6 +312,15 @@ typedef struct fc_runtime_vtable {
 #define FC_PROFILE_PAPER \
   1u /* one ICMP packet, no hedge, freshness zero, solo: for comparison with the literature */
 
+/* What must be known of a host that does not answer before its containers are moved,
+ * fc_engine_options.admission */
+#define FC_ADMISSION_DEFAULT 0u /* confirm where there are peers, solo where there are none */
+#define FC_ADMISSION_SOLO 1u    /* own evidence, whatever peers there are */
+#define FC_ADMISSION_CONFIRM 2u /* no peer reaches it, and `confirm` of them say so; needs peers */
+#define FC_ADMISSION_HEARTBEAT                                                                             \
+  3u /* its dispatcher's lease in the CMDB has ended, up to 10 s after its last renewal: requests wait for \
+        that up to their deadline, and then get FC_E_NO_HOST. Needs a CMDB with leases */
+
 typedef struct fc_engine_options {
   uint32_t struct_size;
   uint32_t profile;           /* FC_PROFILE_ */
@@ -349,7 +358,7 @@ typedef struct fc_engine_options {
   const fc_str* peers; /* other routers: numeric addresses with the ports of their bind_address. One that
                           reaches a host which this engine does not stops a relocation */
   uint32_t peer_count;
-  uint32_t reserved;
+  uint32_t admission; /* FC_ADMISSION_ */
 } fc_engine_options;
 
 FC_API void fc_engine_options_init(fc_engine_options* options);

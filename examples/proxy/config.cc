@@ -66,6 +66,19 @@ void ReadProfile(Fields& fields, Config* config) {
   fields.Read("prepare", &config->prepare);
 }
 
+void ReadAdmission(Fields& fields, Config* config) {
+  std::string admission;
+  fields.Read("admission", &admission);
+  constexpr std::array<std::string_view, 4> kNames = {"", "solo", "confirm", "heartbeat"};
+  const auto* found = std::find(kNames.begin(), kNames.end(), admission);
+  if (found == kNames.end()) return fields.Fail("admission", R"(must be "solo", "confirm" or "heartbeat")");
+  config->admission = static_cast<uint32_t>(found - kNames.begin());
+  if (admission == "confirm" && config->peers.empty())
+    fields.Fail("admission", "\"confirm\" needs \"peers\"");
+  if (admission == "confirm" || admission == "heartbeat")
+    if (config->paper) fields.Fail("admission", "must be \"solo\" in the profile \"paper\"");
+}
+
 void ReadLog(Fields& fields, Config* config, std::string* error) {
   const json* log = fields.Object("log");
   if (log == nullptr) return;
@@ -189,6 +202,7 @@ std::optional<Config> FromJson(const json& value, std::string* error) {
   ReadAddresses(fields, "peers", /*port=*/true, &config.peers);
   fields.Read("confirm", &config.confirm, 1);
   ReadProfile(fields, &config);
+  ReadAdmission(fields, &config);
   fields.Read("no_relocation", &config.no_relocation);
   fields.Read("freshness_ms", &config.freshness, 1, kMaxMs);
   fields.Read("guard_ms", &config.guard, 1, kMaxMs);

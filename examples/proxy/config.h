@@ -63,6 +63,7 @@ struct Config {
   std::vector<std::string> witnesses;
   std::vector<std::string> peers;  // other proxies: address:port of their `bind`
   double confirm = 1;
+  uint32_t admission = 0;  // FC_ADMISSION_
   bool paper = false;
   bool prepare = true;
   bool no_relocation = false;

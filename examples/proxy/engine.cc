@@ -32,6 +32,7 @@ void SetOptions(const Config& config, const std::vector<fc_str>& witnesses, cons
   options->peers = peers.data();
   options->peer_count = static_cast<uint32_t>(peers.size());
   options->confirm = static_cast<uint32_t>(config.confirm);
+  options->admission = config.admission;
   options->no_relocation = config.no_relocation ? 1 : 0;
   SetIf(config.limits.queue_per_container, &options->queue_per_container);
   SetIf(config.limits.queue_total, &options->queue_total);

@@ -108,6 +108,15 @@ struct Placed {
 };
 using PlaceCallback = absl::AnyInvocable<void(RouteCode code, const Placed* placed, const RouteError* error)>;
 
+// What must be known of a host that does not answer before its containers are moved. Beside each of them:
+// where many hosts are silent at once a witness must answer, and the budget must allow it.
+enum class AdmitBy : uint32_t {
+  kConfirm = 0,  // no peer reaches it, and `confirm` peers say so; own evidence where there are no peers
+  kSolo = 1,     // own evidence, whatever peers there are
+  kHeartbeat =
+      2,  // its dispatcher's lease in the CMDB has ended; a request waits for that up to its deadline
+};
+
 struct RouterOptions {
   std::string name;  // "by" of the records it writes
   std::vector<Address> witnesses;
@@ -115,6 +124,7 @@ struct RouterOptions {
   // One that does stops a relocation; `confirm` of them must agree to it (1, or all that there are).
   std::vector<Address> peers;
   uint32_t confirm = 1;
+  AdmitBy admit_by = AdmitBy::kConfirm;
   uint32_t queue_per_container = 1'000;
   uint32_t queue_total = 10'000;
   uint32_t relocations_per_second = 100;

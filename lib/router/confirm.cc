@@ -19,7 +19,7 @@ constexpr Nanos kAgainFirst = 5 * kMillisecond;
 }  // namespace
 
 void Router::Core::AskPeers(HostState& host) {
-  if (options_.peers.empty() || options_.paper) return;
+  if (options_.peers.empty() || options_.paper || options_.admit_by != AdmitBy::kConfirm) return;
   const Nanos now = reactor_.Now();
   std::unique_ptr<Inquiry>& made = inquiries_[&host];
   if (made == nullptr) made = std::make_unique<Inquiry>();
@@ -60,7 +60,8 @@ void Router::Core::PeersWereSilent(HostState& host) {
 
 // What the peers say so far of a host that this process has judged.
 Router::Core::Admission Router::Core::Confirmed(HostState& host) {
-  if (options_.peers.empty() || options_.paper) return Admission::kYes;
+  if (options_.peers.empty() || options_.paper || options_.admit_by != AdmitBy::kConfirm)
+    return Admission::kYes;
   AskPeers(host);
   const Inquiry& inquiry = *inquiries_[&host];
   const auto count = [&](PeerVerdict verdict) {

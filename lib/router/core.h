@@ -1,7 +1,7 @@
 // The router's state and its parts. One class, several files by subject: route.cc (requests and queues),
 // tickets.cc, container.cc (its records), ask.cc (the dispatch protocol), relocate.cc (placement),
 // verdicts.cc (what follows when a host is lost, and whether to believe it), confirm.cc (what peers say of
-// it), overload.cc.
+// it), heartbeats.cc (what the CMDB says of it), overload.cc.
 #ifndef FASTCONTAINER_LIB_ROUTER_CORE_H_
 #define FASTCONTAINER_LIB_ROUTER_CORE_H_
 
@@ -105,6 +105,7 @@ struct Relocation {
   Reactor::TimerId second_look = 0;  // the end of LookAgain()'s
   bool look_first = false;           // the rounds are used up
   bool looked_again = false;
+  bool awaits_heartbeat = false;  // the end of that of `from`
 };
 
 struct alignas(64) Container {
@@ -164,6 +165,20 @@ struct Inquiry {
   bool over = false;  // who has not answered will not
   std::vector<PeerVerdict> answers;
   Reactor::TimerId timer = 0;
+};
+
+// Whether a host's heartbeat is still in the CMDB.
+struct HeartbeatLook {
+  Cmdb::OpId read = 0;
+  Reactor::TimerId timer = 0;  // until the next reading
+  bool absent = false;
+  Nanos absent_at = 0;
+};
+
+struct Heartbeats {
+  Cmdb::OpId probe = 0;
+  bool unsupported = false;  // the CMDB has no leases
+  absl::flat_hash_map<const HostState*, std::unique_ptr<HeartbeatLook>> of;
 };
 
 struct PeerQuestion {
@@ -335,6 +350,16 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void EndVetoed(Container& c);
   void AdmitWaiting();
 
+  // heartbeats.cc
+  void ProbeLeases();
+  Admission HeartbeatGone(Container& c);
+  void LookForHeartbeat(HostState& host);
+  void StillBeating(HostState& host);
+  bool AwaitsHeartbeat(const Container& c, const HostState& host) const;
+  RouteError HeldUp(const Container& c) const;
+  void HostIsBack(HostState& host);
+  void ForgetHeartbeats();
+
   // overload.cc
   void LeaveOverloaded(Nanos now);
 
@@ -387,6 +412,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   absl::flat_hash_map<const HostState*, TokenBucket> host_budget_;
   absl::flat_hash_map<const HostState*, std::unique_ptr<Inquiry>> inquiries_;
   absl::flat_hash_map<const HostState*, std::vector<PeerQuestion>> peer_questions_;
+  Heartbeats heartbeats_;
   std::vector<std::pair<const HostState*, Nanos>> recent_down_;
   Nanos believed_until_ = 0;
   Nanos isolated_until_ = 0;

@@ -99,6 +99,14 @@ void Router::Core::Admit(Container& c) {
       case Admission::kYes:
         break;
     }
+    switch (HeartbeatGone(c)) {
+      case Admission::kWait:
+        return;
+      case Admission::kNo:
+        return EndRelocation(c, false, HeldUp(c));
+      case Admission::kYes:
+        break;
+    }
     TokenBucket& of_host =
         host_budget_.try_emplace(r.from, options_.relocations_per_second, options_.relocation_burst)
             .first->second;

@@ -261,7 +261,12 @@ void Router::Core::Sweep() {
   std::sort(late.begin(), late.end());
   for (const RouteOp op : late) {
     Waiter& w = *waiters_.at(op);
-    const std::string what = w.container != nullptr ? w.container->id : w.key;
+    const Container* const c = w.container;
+    if (c != nullptr && c->relocation != nullptr && c->relocation->awaits_heartbeat) {
+      Finish(w, HeldUp(*c));
+      continue;
+    }
+    const std::string what = c != nullptr ? c->id : w.key;
     Finish(w, {RouteCode::kTimeout, absl::StrCat("waited too long for ", what), kSecond});
   }
   const std::vector<Waiter*> resolving = resolving_;

@@ -24,6 +24,7 @@ Router::Core::Core(const RouterPorts& ports, std::unique_ptr<Channel> channel, R
       [this](const Address& from, const PeerId&, const Message& message) { OnMessage(from, message); },
       [this](const Address& to, int error) { OnSendError(to, error); });
   directory_ = std::make_unique<Directory>(cmdb_, reactor_, *this, log_, options_.seed);
+  ProbeLeases();
 }
 
 Router::Core::~Core() {
@@ -38,6 +39,7 @@ Router::Core::~Core() {
   Flush();
   for (const Prober::ProbeId probe : witness_probes_) prober_.Cancel(probe);
   for (const auto& [host, inquiry] : inquiries_) reactor_.CancelTimer(inquiry->timer);
+  ForgetHeartbeats();
   reactor_.CancelTimer(renew_timer_);
   reactor_.CancelTimer(sweep_timer_);
   channel_->SetCallbacks(nullptr, nullptr);

@@ -22,6 +22,7 @@ constexpr Nanos kLastFalseSuspicion = 3600 * kSecond;
 
 void Router::Core::OnHostUp(HostState& host) {
   AnswerPeers(host, PeerVerdict::kUp);
+  HostIsBack(host);
   if (std::exchange(host.prepared, false)) {
     host.prepare_backoff = std::clamp(2 * host.prepare_backoff, kFirstFalseSuspicion, kLastFalseSuspicion);
     host.no_prepare_until = reactor_.Now() + host.prepare_backoff;
@@ -46,6 +47,7 @@ void Router::Core::OnHostDown(HostState& host) {
   AnswerPeers(host, PeerVerdict::kDown);
   if (std::exchange(host.prepared, false)) host.prepare_backoff = 0;
   Log(LogLevel::kWarning, absl::StrCat("host ", host.id, " is down: neither it nor its dispatcher answers"));
+  std::erase_if(recent_down_, [&](const auto& d) { return d.first == &host; });
   if (InUse(host)) recent_down_.emplace_back(&host, reactor_.Now());
   if (!std::exchange(host.told_down, true)) RunHostHook(HookPoint::kHostDown, host);
   LoseHost(

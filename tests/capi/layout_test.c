@@ -145,7 +145,7 @@ FIELD(fc_engine_options, guard_ns, 200);
 FIELD(fc_engine_options, service_deadline_ns, 208);
 FIELD(fc_engine_options, peers, 216);
 FIELD(fc_engine_options, peer_count, 224);
-FIELD(fc_engine_options, reserved, 228);
+FIELD(fc_engine_options, admission, 228);
 SIZE(fc_ticket, 120);
 FIELD(fc_ticket, struct_size, 0);
 FIELD(fc_ticket, reason, 4);

@@ -111,6 +111,15 @@ static void wrong_options_name_the_field(void) {
   options.profile = 9;
   CHECK_INT(FC_E_INVALID, create_with(&options, &error));
   init_options(&options, "memory:");
+  options.admission = FC_ADMISSION_HEARTBEAT;
+  CHECK_INT(FC_OK, create_with(&options, &error));
+  options.admission = FC_ADMISSION_HEARTBEAT + 1;
+  CHECK_INT(FC_E_INVALID, create_with(&options, &error));
+  CHECK(strstr(error.message, "admission") != NULL);
+  options.admission = FC_ADMISSION_CONFIRM;
+  CHECK_INT(FC_E_INVALID, create_with(&options, &error));
+  CHECK(strstr(error.message, "peers") != NULL);
+  init_options(&options, "memory:");
   options.cluster_key_file = text("/nowhere/key");
   CHECK_INT(FC_E_NOT_FOUND, create_with(&options, &error));
   init_options(&options, NULL);

@@ -1,4 +1,4 @@
-"""Several proxies, each of them the others' peer: who judges a host, and how often its containers move."""
+"""Who judges a host, and how often its containers move: several proxies, each of them the others' peer; or the CMDB, by heartbeat."""
 import contextlib
 
 from cloud import Cloud, wait_until
@@ -87,3 +87,25 @@ def test_R62_the_loss_of_one_rack_of_three_moves_everything_on_it():
         assert not {"h1", "h2"} & set(placed.values()), placed
         for name in names[2:6]:
             assert cloud.placement(name)[0] == f"h{1 + names.index(name) % 6}", "what was elsewhere stays there"
+
+
+def test_admission_by_heartbeat_moves_nothing_from_a_dispatcher_that_lives():
+    with Cloud(proxy={"admission": "heartbeat", "timeouts": {"wait_ms": 20000}}) as cloud:
+        cloud.site("one")
+        warm(cloud, "one")
+        placed = cloud.placement("one")
+        cloud.network.drop(placed[0])  # the CMDB is a file here: its dispatcher keeps its lease
+        refused = cloud.request("one.test")
+        assert refused.status == 503 and refused.headers["Retry-After"], (refused.status, refused.body)
+        assert cloud.placement("one") == placed
+        cloud.network.heal(placed[0])
+        wait_until(lambda: cloud.request("one.test").status == 200, "the host is back")
+        assert cloud.placement("one") == placed and len(cloud.starts("one")) == 1
+        # Now it is dead: what waits is answered when its lease has ended.
+        load = OpenLoop(cloud, "one", rate=20, seconds=15)
+        when_half_way(cloud, load, 100)
+        cloud.network.drop(placed[0])
+        cloud.kill(placed[0], what=("dispatcher",))
+        load.check()
+        host, epoch = cloud.placement("one")
+        assert host != placed[0] and epoch == placed[1] + 1, (placed, host, epoch)

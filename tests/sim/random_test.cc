@@ -35,6 +35,7 @@ CloudOptions Draw(uint64_t seed) {
   options.singles = static_cast<int>(random() % (static_cast<uint64_t>(options.containers) + 1));
   options.storage_fence = random() % 2 == 0;
   options.heartbeat = 2 * kSecond;
+  if (random() % 4 == 0) options.router.admit_by = AdmitBy::kHeartbeat;
   if (random() % 2 == 0) {
     options.router.relocations_per_second = 2;
     options.router.relocation_burst = 3;

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "fastcontainer.h"
+
 namespace proxy {
 namespace {
 
@@ -26,7 +28,7 @@ TEST(Config, EveryFieldIsRead) {
   std::string error;
   const auto config = ParseConfig(
       R"({"listen":"[::1]:80","admin":"127.0.0.1:9901","cmdb":"memory:","cluster_key_file":"k","name":"n",
-          "bind":"127.0.0.1:7071","peers":["127.0.0.2:7071"],"confirm":2,"witnesses":["192.0.2.1","2001:db8::1"],"profile":"paper","prepare":false,"no_relocation":true,
+          "bind":"127.0.0.1:7071","peers":["127.0.0.2:7071"],"confirm":2,"witnesses":["192.0.2.1","2001:db8::1"],"profile":"paper","admission":"solo","prepare":false,"no_relocation":true,
           "freshness_ms":1,"guard_ms":2,"service_deadline_ms":3,"log":{"path":"off","level":"error"},
           "timeouts":{"header_ms":1,"body_ms":2,"send_ms":3,"idle_ms":4,"connect_ms":5,"response_ms":6,
             "upstream_idle_ms":7,"wait_ms":8,"start_ms":9,"drain_ms":0},
@@ -40,6 +42,7 @@ TEST(Config, EveryFieldIsRead) {
   EXPECT_EQ(FormatAddress(config->listen), "[::1]:80");
   EXPECT_TRUE(config->paper);
   EXPECT_FALSE(config->prepare);
+  EXPECT_EQ(config->admission, FC_ADMISSION_SOLO);
   EXPECT_EQ(config->witnesses.size(), 2u);
   EXPECT_EQ(config->log_level, 3);
   EXPECT_EQ(config->timeouts.start, 9u);
@@ -61,6 +64,9 @@ TEST(Config, ErrorsNameTheField) {
       {R"("admin":"192.0.2.1:80")", "admin"},
       {R"("admin":"localhost:80")", "admin"},
       {R"("profile":"fast")", "profile"},
+      {R"("admission":"vote")", "admission"},
+      {R"("admission":"confirm")", "peers"},
+      {R"("admission":"heartbeat","profile":"paper")", "admission"},
       {R"("bind":"localhost")", "bind"},
       {R"("witnesses":["router"])", "witnesses"},
       {R"("witnesses":{})", "witnesses"},
