@@ -3,14 +3,15 @@
 #include <sodium.h>
 #include <xxhash.h>
 
-#include <cstring>
+#include <algorithm>
 #include <utility>
 
 namespace fastcontainer {
 namespace {
 
-// The datagram: magic and version (1), sender (8), boot (8), sequence (8), body, MAC over all before it.
-constexpr uint8_t kMagic = 0xf1;
+// The datagram: magic and version (1), sender (8), boot (8), sequence (8), body, MAC over all before it and,
+// of a question, over where it is sent to.
+constexpr uint8_t kMagic = 0xf2;
 constexpr size_t kHeader = 1 + 3 * sizeof(uint64_t);
 constexpr size_t kMac = 16;
 static_assert(kMac >= crypto_generichash_BYTES_MIN);
@@ -29,16 +30,31 @@ uint64_t GetNumber(std::string_view in, size_t offset) {
   return value;
 }
 
-std::array<uint8_t, kMac> MacOf(std::string_view data, const ClusterKey& key) {
-  std::array<uint8_t, kMac> mac;
-  crypto_generichash(mac.data(), mac.size(), reinterpret_cast<const uint8_t*>(data.data()), data.size(),
-                     key.data(), key.size());
-  return mac;
-}
-
 bool IsQuestion(MessageType type) {
   return type == MessageType::kEcho || type == MessageType::kAcquire || type == MessageType::kRenew ||
          type == MessageType::kRelease || type == MessageType::kPeerProbe;
+}
+
+// What is asked of one host says nothing to another. An answer names its question, and its receiver may have
+// another address for the sender than for itself: a router may be behind address translation.
+bool IsBound(MessageType type) { return IsQuestion(type) || type == MessageType::kPrepare; }
+
+// `sealed`: all before the MAC, the message's type first in its body.
+std::array<uint8_t, kMac> MacOf(std::string_view sealed, const Address& to, const ClusterKey& key) {
+  crypto_generichash_state state;
+  crypto_generichash_init(&state, key.data(), key.size(), kMac);
+  crypto_generichash_update(&state, reinterpret_cast<const uint8_t*>(sealed.data()), sealed.size());
+  if (IsBound(static_cast<MessageType>(sealed[kHeader]))) {
+    std::array<uint8_t, 16 + 3> destination{};
+    std::copy(to.ip.begin(), to.ip.end(), destination.begin());
+    destination[16] = to.family == AF_INET6 ? 6 : 4;
+    destination[17] = static_cast<uint8_t>(to.port & 0xff);
+    destination[18] = static_cast<uint8_t>(to.port >> 8);
+    crypto_generichash_update(&state, destination.data(), destination.size());
+  }
+  std::array<uint8_t, kMac> mac;
+  crypto_generichash_final(&state, mac.data(), mac.size());
+  return mac;
 }
 
 }  // namespace
@@ -78,7 +94,7 @@ void Channel::Send(const Address& to, const Message& message) {
   EncodeMessage(message, &buffer_);
   if (IsQuestion(message.type) && buffer_.size() < kQuestionSize - kMac)
     buffer_.resize(kQuestionSize - kMac, '\0');
-  const std::array<uint8_t, kMac> mac = MacOf(buffer_, keys_.front());
+  const std::array<uint8_t, kMac> mac = MacOf(buffer_, to, keys_.front());
   buffer_.append(reinterpret_cast<const char*>(mac.data()), mac.size());
   ++stats_.sent;
   socket_->Send(to, buffer_);
@@ -87,8 +103,9 @@ void Channel::Send(const Address& to, const Message& message) {
 bool Channel::Authentic(std::string_view datagram) {
   const std::string_view sealed = datagram.substr(0, datagram.size() - kMac);
   const char* const mac = datagram.data() + sealed.size();
+  const Address to = socket_->destination();
   for (const ClusterKey& key : keys_) {
-    if (sodium_memcmp(MacOf(sealed, key).data(), mac, kMac) != 0) continue;
+    if (sodium_memcmp(MacOf(sealed, to, key).data(), mac, kMac) != 0) continue;
     if (&key != &keys_.front()) ++stats_.second_key;
     return true;
   }
@@ -100,7 +117,7 @@ void Channel::Receive(const Address& from, std::string_view datagram) {
     ++stats_.refused_address;
     return;
   }
-  if (datagram.size() < kHeader + kMac || datagram.size() > kMaxDatagram ||
+  if (datagram.size() <= kHeader + kMac || datagram.size() > kMaxDatagram ||
       static_cast<uint8_t>(datagram[0]) != kMagic) {
     ++stats_.malformed;
     return;

@@ -21,6 +21,8 @@ class DatagramSocket {
   virtual void Send(const Address& to, std::string_view datagram) = 0;
   virtual void SetCallbacks(ReceiveCallback receive, ErrorCallback error) = 0;
   virtual Address local_address() const = 0;
+  // Where the datagram was sent to that is being received; inside ReceiveCallback only.
+  virtual Address destination() const { return local_address(); }
 };
 
 }  // namespace fastcontainer

@@ -227,7 +227,9 @@ bool UdpSocket::ReceiveOne() {
   if ((header.msg_flags & MSG_TRUNC) != 0) return true;
   const Address from = Address::FromSockaddr(reinterpret_cast<const sockaddr*>(&storage));
   if (!from) return true;
-  if (local_.IsAny()) Remember(from, DestinationOf(&header));
+  const Address to = DestinationOf(&header);
+  destination_ = to ? to.WithPort(local_.port) : local_;
+  if (local_.IsAny()) Remember(from, to);
   if (const std::shared_ptr<ReceiveCallback> callback = on_receive_)
     (*callback)(from, std::string_view(buffer, static_cast<size_t>(length)));
   return true;

@@ -27,6 +27,7 @@ class UdpSocket final : public DatagramSocket {
   void Send(const Address& to, std::string_view datagram) override;
   void SetCallbacks(ReceiveCallback receive, ErrorCallback error) override;
   Address local_address() const override { return local_; }
+  Address destination() const override { return destination_; }
 
  private:
   UdpSocket(Reactor& reactor, int fd, const Address& local);
@@ -42,6 +43,7 @@ class UdpSocket final : public DatagramSocket {
   Reactor& reactor_;
   const int fd_;
   const Address local_;
+  Address destination_;  // of what is being received
   // Shared: a callback may destroy the socket, and runs to its end then.
   std::shared_ptr<ReceiveCallback> on_receive_;
   std::shared_ptr<ErrorCallback> on_error_;

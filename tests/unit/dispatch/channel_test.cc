@@ -206,5 +206,44 @@ TEST_F(ChannelTest, TheTableOfSendersIsBounded) {
   EXPECT_EQ(b->stats().replayed, 1u) << "only the longest unused one was forgotten";
 }
 
+TEST_F(ChannelTest, AQuestionThatIsSentToAnotherHostIsNotHeard) {
+  const auto router = Open("10.0.0.2:5", {KeyOf(1)}, "router");
+  const auto h1 = Open("10.0.0.1:7070", {KeyOf(1)}, "h1");
+  const auto h2 = Open("10.0.0.3:7070", {KeyOf(1)}, "h2");
+  const auto other_port = Open("10.0.0.1:7071", {KeyOf(1)}, "h3");
+  for (const MessageType type : {MessageType::kEcho, MessageType::kAcquire, MessageType::kPrepare,
+                                 MessageType::kRenew, MessageType::kRelease, MessageType::kPeerProbe}) {
+    Message question = Ask(1);
+    question.type = type;
+    router->Send(host, question);
+    ASSERT_EQ(net.sent.size(), 1u);
+    FakeDatagrams::Datagram recorded = net.sent.front();
+    net.sent.clear();
+    for (const char* to : {"10.0.0.3:7070", "10.0.0.1:7071"}) {
+      recorded.to = *Address::Parse(to);
+      net.Give(recorded);
+    }
+    EXPECT_TRUE(got.empty());
+    recorded.to = host;
+    net.Give(recorded);
+    EXPECT_EQ(got.size(), 1u);
+    got.clear();
+  }
+  EXPECT_EQ(h2->stats().bad_mac, 6u);
+  EXPECT_EQ(other_port->stats().bad_mac, 6u);
+}
+
+TEST_F(ChannelTest, AnAnswerIsHeardBehindAddressTranslation) {
+  const auto router = Open("10.0.0.2:5", {KeyOf(1)}, "router");
+  const auto h1 = Open("10.0.0.1:7070", {KeyOf(1)}, "h1");
+  Message answer = Ask(1);
+  answer.type = MessageType::kWait;
+  h1->Send(*Address::Parse("192.0.2.1:999"), answer);
+  FakeDatagrams::Datagram translated = net.sent.front();
+  translated.to = *Address::Parse("10.0.0.2:5");
+  net.Give(translated);
+  EXPECT_EQ(got.size(), 1u);
+}
+
 }  // namespace
 }  // namespace fastcontainer
