@@ -29,6 +29,7 @@ enum Fields : uint32_t {
   kWhy = 1u << 10,  // moved, suspect
   kLoad = 1u << 11,
   kVerdict = 1u << 12,
+  kSlots = 1u << 13,
 };
 
 uint32_t FieldsOf(MessageType type) {
@@ -51,7 +52,7 @@ uint32_t FieldsOf(MessageType type) {
       return kSubject | kReason | kRetry;
     case MessageType::kRenew:
     case MessageType::kRelease:
-      return kSubject | kTickets | kBusy | kInstance;
+      return kSubject | kTickets | kSlots | kBusy | kInstance;
     case MessageType::kRevoke:
       return kSubject | kInstance | kReason | kWhy;
     case MessageType::kPrepare:
@@ -192,6 +193,7 @@ void ReadFields(uint32_t fields, Reader* from, Message* message) {
     message->open = from->Number<uint32_t>();
     message->waiting = from->Number<uint32_t>();
   }
+  if (fields & kSlots) message->slots = from->Number<uint32_t>();
   if (fields & kBusy) message->busy_ns = from->Number<uint64_t>();
   if (fields & kInstance) message->instance = from->Number<uint64_t>();
   if (fields & kEndpoint) {
@@ -234,6 +236,7 @@ void EncodeMessage(const Message& message, std::string* out) {
     to.Number(message.open);
     to.Number(message.waiting);
   }
+  if (fields & kSlots) to.Number(message.slots);
   if (fields & kBusy) to.Number(message.busy_ns);
   if (fields & kInstance) to.Number(message.instance);
   if (fields & kEndpoint) {

@@ -63,7 +63,7 @@ struct Message {
   uint64_t busy_ns = 0;   // RENEW, RELEASE: ticket time since the last one
   uint64_t instance = 0;  // GRANT, RENEW, RELEASE, REVOKE: this run of the container
   Address address;        // GRANT: where it listens
-  uint32_t slots = 0;     // GRANT: this router's share of the concurrency
+  uint32_t slots = 0;     // GRANT: this router's share of the concurrency; RENEW: what it knows of that
   Nanos lease = 0;        // GRANT: length from the receipt (the router subtracts its question's age)
   Nanos since = 0;        // WAIT: starting for so long
   Nanos eta = 0;          // WAIT: expected to take so long still; 0: unknown

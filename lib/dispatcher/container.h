@@ -151,6 +151,7 @@ class Container {
   void GrantWaiters();
   void Grant(const std::vector<Waiters::iterator>& waiters);
   void SendGrant(Lease* lease, uint64_t request_id);
+  void Divide();
   void DivideSlots();
   void PushShares();
   void SendRevoke(const Address& to, uint64_t instance);

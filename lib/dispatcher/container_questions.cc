@@ -73,10 +73,11 @@ void Container::Renew(const Address& from, const PeerId& peer, const Message& qu
   }
   const bool had_tickets = HasTickets();
   lease = &leases_.Put(peer, from, question.open, question.waiting, now + context_.options.lease);
+  Leases::Reported(*lease, question.slots);
   lease->last_report = question.request_id;
   if (!repeated) context_.stats.busy_ns += question.busy_ns;
   if (had_tickets || tickets) quiet_since_ = now;
-  leases_.Divide(spec_.concurrency);
+  Divide();
   SendGrant(lease, question.request_id);
   PushShares();
   ArmTick();
@@ -136,7 +137,7 @@ void Container::Grant(const std::vector<Waiters::iterator>& waiters) {
     const uint32_t open = std::max(asks.open, held == nullptr ? 0 : held->open);
     leases_.Put(peer, asks.from, open, asks.waiting, now + context_.options.lease);
   }
-  leases_.Divide(spec_.concurrency);
+  Divide();
   for (const Waiters::iterator& waiter : waiters) {
     SendGrant(leases_.Find(waiter->first), waiter->second.request_id);
     waiters_.erase(waiter);
@@ -154,25 +155,30 @@ void Container::SendGrant(Lease* lease, uint64_t request_id) {
   // A pushed grant does not extend the lease: a router that is gone would keep it for ever.
   answer.lease = lease->expires - context_.reactor.Now();
   answer.load = context_.Load();
-  lease->told_slots = lease->slots;
+  Leases::Tell(*lease);
   named_until_ = std::max(named_until_, lease->expires);
   ++context_.stats.grants;
   context_.channel->Send(lease->from, answer);
 }
 
+void Container::Divide() {
+  leases_.MarkSilent(context_.reactor.Now() - context_.options.lease / 2, context_.options.lease);
+  leases_.Divide(spec_.concurrency);
+}
+
 void Container::DivideSlots() {
   if (state_ != State::kRunning) return;
-  leases_.Divide(spec_.concurrency);
+  Divide();
   PushShares();
 }
 
-// Whoever was just answered knows its share; the others are told if theirs changed much.
+// Whoever was just answered knows its share; the others are told if theirs has changed much.
 void Container::PushShares() {
   const Nanos now = context_.reactor.Now();
   for (auto& [peer, lease] : leases_.map()) {
     // Not to a router that has been silent: it takes a grant for a lease from its receipt.
     if (lease.expires - now < context_.options.lease / 2) continue;
-    if (Leases::ChangedMuch(lease)) SendGrant(&lease, 0);
+    if (Leases::WorthTelling(lease)) SendGrant(&lease, 0);
   }
 }
 

@@ -15,6 +15,7 @@ constexpr Nanos kAskLast = 1 * kSecond;
 constexpr Nanos kAskWhileStarting = 250 * kMillisecond;
 constexpr Nanos kRenewEvery = 1 * kSecond;
 constexpr size_t kRenewAtOnce = 64;
+constexpr Nanos kWantEvery = 100 * kMillisecond;
 // A lease is given up so long before its dispatcher would: more than a datagram and a loop may be late.
 constexpr Nanos kLeaseMargin = 500 * kMillisecond;
 constexpr Nanos kFullHolds = 1 * kSecond;
@@ -140,9 +141,12 @@ void Router::Core::OnGrant(Container& c, HostState& host, const Message& m, Nano
     EndAsk(c);
     c.suspect = false;
   }
+  const uint32_t before = renewal ? c.lease->slots : 0;
   Lease& lease = InstallLease(c, host, m);
   if (answer) lease.granted = now;
   lease.expires = now + std::max<Nanos>(m.lease - kLeaseMargin, kRenewEvery);
+  // Other routers get what this one had when its dispatcher knows that it has it no more.
+  if (lease.slots < before) Report(lease);
 }
 
 Lease& Router::Core::NewLease(Container& c) {
@@ -199,6 +203,7 @@ void Router::Core::SendLease(const Lease& lease, MessageType type) {
   m.epoch = lease.epoch;
   m.instance = lease.endpoint;
   m.open = lease.open;
+  m.slots = lease.slots;
   m.waiting = static_cast<uint32_t>(lease.container->waiting.size());
   m.busy_ns = lease.busy_ns;
   channel_->Send(lease.host->dispatcher, m);
@@ -208,6 +213,7 @@ void Router::Core::SendLease(const Lease& lease, MessageType type) {
 void Router::Core::SendPrepare(const Container& c, HostState& suspect, HostState& candidate) {
   if (c.spec.writers == Writers::kSingle) return;  // no second copy, not even one that waits
   if (options_.paper || !options_.prepare || candidate.down || candidate.service_down) return;
+  if (options_.admit_by == AdmitBy::kHeartbeat) return;  // a start is nothing beside the wait for its end
   const Nanos now = reactor_.Now();
   if (now < suspect.no_prepare_until || prepare_budget_.Until(now) > 0) return;
   suspect.prepared = true;
@@ -234,8 +240,7 @@ void Router::Core::Renew() {
     const bool used = std::exchange(lease->used, false);
     if (lease->open > 0 || used || lease->busy_ns > 0) {
       // Once more after the last ticket, so that its dispatcher learns that it is idle.
-      SendLease(*lease, MessageType::kRenew);
-      lease->busy_ns = 0;
+      Report(*lease);
       ++renew_next_;
     } else {
       lease->listed = false;
@@ -245,6 +250,19 @@ void Router::Core::Renew() {
     }
   }
   ArmRenew();
+}
+
+void Router::Core::Report(Lease& lease) {
+  SendLease(lease, MessageType::kRenew);
+  lease.busy_ns = 0;
+}
+
+// Requests wait for slots: the dispatcher learns of it at once where other routers may have some to give.
+void Router::Core::WantSlots(Container& c) {
+  const Nanos now = reactor_.Now();
+  if (c.lease->slots >= c.spec.concurrency || now - c.wanted_slots < kWantEvery) return;
+  c.wanted_slots = now;
+  Report(*c.lease);
 }
 
 void Router::Core::ArmRenew() {

@@ -145,6 +145,7 @@ struct alignas(64) Container {
   // When its phases began and ended; each ticket is told the part that it waited through.
   Nanos probing = 0;  // its host is being checked before a lease in hand is used; 0: it is not
   Nanos swap_began = 0, swap_ended = 0, ask_began = 0, loaded = 0;
+  Nanos wanted_slots = 0;  // when its dispatcher was last told that requests wait for them
 };
 
 // Starts that nobody may need: few a second, and enough at once for a host whose containers are in use.
@@ -300,6 +301,8 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   Lease& InstallLease(Container& c, HostState& host, const Message& message);
   void Renew();
   void ArmRenew();
+  void Report(Lease& lease);
+  void WantSlots(Container& c);
   void SendLease(const Lease& lease, MessageType type);
   void DropLease(Container& c, bool release);
   void SendPrepare(const Container& c, HostState& suspect, HostState& candidate);
@@ -325,6 +328,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   // The policy's order; the built-in one's if that is out of range or names a host twice.
   size_t Order(const PlacementRequest& request, const HostTable& table, absl::Span<uint32_t> rows);
   std::string NewOp();
+  std::string Stages(const Relocation& r) const;
 
   // verdicts.cc
   void LoseHost(HostState& host, absl::FunctionRef<bool(const Container&)> spared, LostReason reason,

@@ -99,7 +99,7 @@ void Router::Core::Pump(Container& c) {
   HostState& host = *c.host;
   if (Usable(c, now)) {
     if (hosts_.Fresh(host, now) || serving_ == &host) return Serve(c);
-    if (c.lease->open >= c.lease->slots) return;
+    if (c.lease->open >= c.lease->slots) return WantSlots(c);
     if (c.probing == 0) c.probing = now;
     return hosts_.Check(host, ProbeOf(c), /*ask_dispatcher=*/false);
   }
@@ -133,6 +133,7 @@ void Router::Core::Serve(Container& c) {
     c.rounds = 0;
   }
   c.probing = 0;
+  if (!c.waiting.empty()) WantSlots(c);
 }
 
 bool Router::Core::Cancel(RouteOp op) {

@@ -37,6 +37,11 @@ Router::Core::~Core() {
   for (Container* c : asking) EndAsk(*c);
   for (const auto& [op, timer] : placing_) reactor_.CancelTimer(timer);
   Flush();
+  // Their share is others' at once; tickets end with the engine.
+  for (Lease* const lease : active_) {
+    lease->open = 0;
+    if (lease->usable) SendLease(*lease, MessageType::kRelease);
+  }
   for (const Prober::ProbeId probe : witness_probes_) prober_.Cancel(probe);
   for (const auto& [host, inquiry] : inquiries_) reactor_.CancelTimer(inquiry->timer);
   ForgetHeartbeats();

@@ -156,6 +156,7 @@ class FakeRouter {
   void Tickets(MessageType type, const Message& grant, uint32_t open, uint32_t waiting, uint64_t busy_ns) {
     Message m;
     m.instance = grant.instance;
+    m.slots = grant.slots;
     m.open = open;
     m.waiting = waiting;
     m.busy_ns = busy_ns;
