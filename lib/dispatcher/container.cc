@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "lib/dispatcher/heartbeat.h"
 
 namespace fastcontainer {
@@ -144,6 +145,9 @@ std::string Container::NewInstanceId(uint64_t epoch) {
 
 void Container::StartInstance(uint64_t epoch, bool prepared) {
   if (context_.draining) return RefuseWaiters(MessageType::kFull, "this host is draining", kFullRetry);
+  // The router places it elsewhere: its policy knows the record too.
+  if (context_.cordoned)
+    return RefuseWaiters(MessageType::kFull, "the host's record says that it is being drained", kFullRetry);
   if (BackoffLeft() > 0) return WaitOutBackoff();
   if (!next_spec_) return RefuseWaiters(MessageType::kFailed, last_failure_, kFullRetry);
   std::string reason;
@@ -185,8 +189,8 @@ void Container::OnStarted(const absl::Status& status) {
   start_time_.Add(now - started_at_);
   context_.start_time.Add(now - started_at_);
   SetState(State::kRunning);
-  Log(LogLevel::kInfo, absl::StrCat("ready: address ", address_.ToString(), ", epoch ", epoch_, ", ",
-                                    (now - started_at_) / kMillisecond, " ms"));
+  Log(LogLevel::kInfo, absl::StrFormat("ready: address %s, epoch %d, %.1f ms", address_.ToString(), epoch_,
+                                       static_cast<double>(now - started_at_) / kMillisecond));
   context_.RunHook(HookPoint::kAfterStart, name_, replica_, epoch_, "");
   context_.RunHook(HookPoint::kReady, name_, replica_, epoch_, "");
   for (auto& [peer, waiter] : waiters_) waiter.suspect = false;  // it was seen ready just now

@@ -17,7 +17,8 @@ constexpr Nanos kHolds = 5 * kSecond;
 
 void Container::Prepare(const Message& question) {
   if (has_instance() && !prepared_) return;
-  if (context_.draining || BackoffLeft() > 0 || question.epoch <= confirmed_epoch_) return;
+  if (context_.draining || context_.cordoned || BackoffLeft() > 0 || question.epoch <= confirmed_epoch_)
+    return;
   prepare_epoch_ = std::max(prepare_epoch_, question.epoch);
   prepare_until_ = context_.reactor.Now() + kHolds;
   if (prepared_) {

@@ -34,8 +34,11 @@ void Container::HereSingle(const ReadResult& result) {
     BeginStop(Cause::kMoved, absl::StrCat("epoch ", confirmed_epoch_, " has begun"),
               context_.reactor.Now() + kOlderDrain);
   }
-  if (const std::string why = SingleRefusal(); !why.empty())
-    return RefuseWaiters(MessageType::kFailed, why, kRefusedRetry);
+  if (const std::string why = SingleRefusal(); !why.empty()) {
+    // Another host may have what this one has lost; a store without leases gives it to none.
+    const bool here_alone = !context_.heartbeat->Holds() && !context_.heartbeat->unsupported();
+    return RefuseWaiters(here_alone ? MessageType::kFull : MessageType::kFailed, why, kRefusedRetry);
+  }
   if (Unfence::Has(*result.placement, replica_, nullptr))
     return unfence_.Step(
         {*result.placement, result.placement_revision, !has_instance() && strays_ == 0, /*others=*/true},
@@ -83,7 +86,7 @@ void Container::Fence(const std::string& why) {
     RevokeAll();
     StopNow();
   }
-  RefuseWaiters(MessageType::kFailed, reason, kRefusedRetry);
+  RefuseWaiters(MessageType::kFull, reason, kRefusedRetry);
 }
 
 }  // namespace fastcontainer

@@ -52,6 +52,7 @@ struct DispatcherContext {
   uint64_t committed_memory = 0;  // limits of what is starting, running or stopping
   uint32_t instances() const { return stats.running + stats.starting + stats.stopping; }
   bool draining = false;
+  bool cordoned = false;  // the host's record says "drain" or "down": what runs goes on, nothing is started
   Heartbeat* heartbeat = nullptr;  // outlives the containers
   absl::Status guard;              // whether the runtime ends `single` containers where this process cannot
   // Told when a container got an instance, lost it, or may be forgotten.

@@ -91,6 +91,7 @@ void DispatcherCore::WriteHostRecord() {
         incarnation_ = host->incarnation;
         context_.ports.Prefer(incarnation_);
         heartbeat_.Start(incarnation_);
+        WatchHostRecord();
         const absl::StatusOr<Address> address = Address::Parse(host->address);
         if (!address.ok()) return Serve(address.status());
         if (!context_.options.address) context_.address = address->WithPort(0);
@@ -113,7 +114,30 @@ void DispatcherCore::OnRestored() {
                              absl::StrCat("host record: ", std::string(host.status().message())));
                        incarnation_ = host->incarnation;
                        heartbeat_.Start(incarnation_);
+                       WatchHostRecord();
                      });
+}
+
+// Its administrator may write there that it is to be drained.
+void DispatcherCore::WatchHostRecord() {
+  Mirror::Observer observer;
+  observer.on_change = [this](const Record& record, bool deleted) { OnHostRecord(record, deleted); };
+  observer.on_state = [](Mirror::State) {};
+  own_record_ = std::make_unique<Mirror>(context_.cmdb, context_.reactor,
+                                         RecordKey(RecordKind::kHost, context_.options.host),
+                                         std::move(observer), context_.random());
+}
+
+void DispatcherCore::OnHostRecord(const Record& record, bool deleted) {
+  // Other hosts' names may begin with this one's.
+  if (record.key != RecordKey(RecordKind::kHost, context_.options.host) || deleted) return;
+  const absl::StatusOr<Host> host = DecodeHost(record.value);
+  if (!host.ok()) return;  // the last good one stays in force
+  const bool cordoned = host->admin != AdminState::kUp;
+  if (std::exchange(context_.cordoned, cordoned) == cordoned) return;
+  context_.Log(LogLevel::kInfo, cordoned
+                                    ? "the host's record says that it is being drained: nothing is started"
+                                    : "the host's record says that it is up again");
 }
 
 void DispatcherCore::Serve(const absl::Status& status) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/cmdb/mirror.h"
 #include "lib/cmdb/restore_mark.h"
 #include "lib/dispatcher/container.h"
 #include "lib/dispatcher/context.h"
@@ -42,6 +43,8 @@ class DispatcherCore {
   void StopStray(const Key& key, const InstanceId& instance);
   void WriteHostRecord();
   void OnRestored();
+  void WatchHostRecord();
+  void OnHostRecord(const Record& record, bool deleted);
   void Serve(const absl::Status& status);
   void OnMessage(const Address& from, const PeerId& peer, const Message& message);
   void OnHeartbeat();
@@ -58,6 +61,7 @@ class DispatcherCore {
   Heartbeat heartbeat_;
   PlacementWatch watch_;
   std::unique_ptr<RestoreMark> restore_mark_;
+  std::unique_ptr<Mirror> own_record_;
   std::map<Key, std::unique_ptr<Container>> containers_;
   std::set<Key> forgettable_;  // looked at in the next round
   Timer resync_;

@@ -63,6 +63,7 @@ void Heartbeat::OnPut(const TxnResult& result, const CmdbLease& lease, Nanos sen
   lease_ = lease.id;
   delay_ = 0;
   error_.clear();
+  unsupported_ = false;
   term_ = ++terms_;
   Extend(lease.ttl, sent);
 }
@@ -121,7 +122,8 @@ void Heartbeat::Again(const absl::Status& why) {
   Forget();
   const bool first = error_.empty();
   error_ = std::string(why.message());
-  if (absl::IsUnimplemented(why)) {
+  unsupported_ = absl::IsUnimplemented(why);
+  if (unsupported_) {
     error_ = "this CMDB has no leases";
     delay_ = kUnsupportedRetry;
     if (first)

@@ -36,6 +36,8 @@ class Heartbeat {
   Nanos until() const { return term_ == 0 ? 0 : until_ - Asleep(); }
   // Asked for, and neither granted nor refused yet.
   bool pending() const { return terms_ == 0 && error_.empty(); }
+  // This CMDB has no leases: no host has a heartbeat.
+  bool unsupported() const { return unsupported_; }
   // Why it does not hold, for people.
   std::string why() const { return error_.empty() ? "it is not there yet" : error_; }
 
@@ -63,6 +65,7 @@ class Heartbeat {
   Nanos until_ = 0;  // by Clock()
   Nanos delay_ = 0;
   std::string error_;
+  bool unsupported_ = false;
   Timer next_;  // the next question, or the time at which the present one is given up
   Timer end_;
 };

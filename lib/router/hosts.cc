@@ -181,6 +181,7 @@ void Hosts::Conclude(HostState& host, HostVerdict verdict) {
   const bool announced = host.check->announced_up;
   const bool refused = host.check->evidence.dispatcher == DispatcherEvidence::kRefused;
   const Nanos started = host.check->started;
+  host.judged_in = reactor_.Now() - started;
   EndCheck(host);
   switch (verdict) {
     case HostVerdict::kUp:

@@ -51,6 +51,7 @@ struct HostState {
   bool told_down = false;        // the hook host_down has run
   Nanos down_since = 0;          // the latest verdict
   Nanos service_down_since = 0;  // the latest verdict
+  Nanos judged_in = 0;           // how long the latest check took to end
   LoadReport load;
   Nanos load_at = -1;
   Nanos overloaded_since = -1;  // -1: it is not

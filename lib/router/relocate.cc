@@ -319,6 +319,15 @@ void Router::Core::Reconcile(Container& c) {
       });
 }
 
+// How long each part took, for the log.
+std::string Router::Core::Stages(const Relocation& r) const {
+  const auto ms = [](Nanos passed) { return static_cast<double>(passed) / kMillisecond; };
+  const bool host_lost = r.reason == "host-down" || r.reason == "service-down";
+  return absl::StrCat(host_lost ? absl::StrFormat(": judged in %.1f ms,", ms(r.from->judged_in)) : ":",
+                      absl::StrFormat(" candidate in %.1f ms, written in %.1f ms", ms(r.swap_began - r.began),
+                                      ms(reactor_.Now() - r.swap_began)));
+}
+
 void Router::Core::EndRelocation(Container& c, bool won, const RouteError& error) {
   const std::unique_ptr<Relocation> r = std::move(c.relocation);
   relocating_.erase(&c);
@@ -332,9 +341,9 @@ void Router::Core::EndRelocation(Container& c, bool won, const RouteError& error
     if (r->from != nullptr) ++stats_.relocations;
     RunHook(r->from != nullptr ? HookPoint::kAfterRelocate : HookPoint::kAfterPlace, c, *r->chosen, r->from,
             c.epoch, r->reason);
-    Log(LogLevel::kInfo,
-        absl::StrCat(c.id, " placed on ", r->chosen->id, r->from != nullptr ? ", from " : "",
-                     r->from != nullptr ? r->from->id : "", ", epoch ", c.epoch, ", ", r->reason));
+    Log(LogLevel::kInfo, absl::StrCat(c.id, " placed on ", r->chosen->id, r->from != nullptr ? ", from " : "",
+                                      r->from != nullptr ? r->from->id : "", ", epoch ", c.epoch, ", ",
+                                      r->reason, Stages(*r)));
   }
   if (r->placed != nullptr) {
     Completion done;

@@ -46,7 +46,10 @@ void Router::Core::OnHostUp(HostState& host) {
 void Router::Core::OnHostDown(HostState& host) {
   AnswerPeers(host, PeerVerdict::kDown);
   if (std::exchange(host.prepared, false)) host.prepare_backoff = 0;
-  Log(LogLevel::kWarning, absl::StrCat("host ", host.id, " is down: neither it nor its dispatcher answers"));
+  // Once: it is asked again and again while requests wait for it.
+  if (!host.told_down)
+    Log(LogLevel::kWarning,
+        absl::StrCat("host ", host.id, " is down: neither it nor its dispatcher answers"));
   std::erase_if(recent_down_, [&](const auto& d) { return d.first == &host; });
   if (InUse(host)) recent_down_.emplace_back(&host, reactor_.Now());
   if (!std::exchange(host.told_down, true)) RunHostHook(HookPoint::kHostDown, host);
@@ -127,15 +130,19 @@ void Router::Core::OnHostSuspect(HostState& host) {
 }
 
 ProbeOptions Router::Core::GuardProbe(const HostState& host) {
-  const Container* hasty = nullptr;
-  const auto found = on_host_.find(&host);
-  if (found != on_host_.end())
-    for (const Container* c : found->second)
-      if (c->ask.request != 0 || (c->lease != nullptr && c->lease->open > 0))
-        if (hasty == nullptr || c->spec.probe_deadline < hasty->spec.probe_deadline) hasty = c;
   // Never shorter than by default: what has been silent for so long may be asked for its answer that long.
   const ProbeOptions& least = hosts_.default_probe();
-  return hasty != nullptr && hasty->spec.probe_deadline > least.deadline ? ProbeOf(*hasty) : least;
+  const Container* hasty = nullptr;
+  const auto look = [&](const Container& c) {
+    if (hasty == nullptr || c.spec.probe_deadline < hasty->spec.probe_deadline) hasty = &c;
+    return hasty->spec.probe_deadline > least.deadline;  // else nothing that follows matters
+  };
+  // Only those that somebody waits for: a host may have thousands of others.
+  for (const Lease* lease : active_)
+    if (lease->host == &host && lease->open > 0 && !look(*lease->container)) return least;
+  for (const Container* c : asking_)
+    if (c->ask.host == &host && !look(*c)) return least;
+  return hasty != nullptr ? ProbeOf(*hasty) : least;
 }
 
 Router::Core::Admission Router::Core::MayBelieve(Nanos now) {

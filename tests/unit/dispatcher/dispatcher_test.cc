@@ -391,7 +391,7 @@ TEST_F(DispatcherTest, TheLifeOfEachContainerIsLogged) {
   const Message grant = Run("site", R"("port":8080,"keep_alive":{"idle_s":2})");
   r1.Release(grant);
   Advance(2 * kSecond + runtime.stop_time);
-  EXPECT_THAT(logged, testing::ElementsAre("site ready: address 10.0.0.1:8080, epoch 1, 50 ms",
+  EXPECT_THAT(logged, testing::ElementsAre("site ready: address 10.0.0.1:8080, epoch 1, 50.0 ms",
                                            "site stopped: idle, 20 ms"));
   logged.clear();
   runtime.next_start = absl::AbortedError("exit status 3");
@@ -401,6 +401,33 @@ TEST_F(DispatcherTest, TheLifeOfEachContainerIsLogged) {
   logged.clear();
   runtime.Exit("i1", "signal 9");
   EXPECT_THAT(logged, testing::ElementsAre("! old ended by itself: signal 9"));
+}
+
+TEST_F(DispatcherTest, AHostWhoseRecordSaysDrainServesWhatRunsAndStartsNothing) {
+  Begin();
+  const auto set = [&](AdminState admin) {
+    const std::string key = RecordKey(RecordKind::kHost, "h1");
+    Host host = *DecodeHost(store->Get(key).value);
+    host.admin = admin;
+    store->Put(key, EncodeHost(host));
+    store->Put(RecordKey(RecordKind::kHost, "h11"), EncodeHost(Host{}));  // another one's is nothing to it
+    Settle();
+  };
+  Run("site");
+  set(AdminState::kDrain);
+  r1.Acquire("site", 1);
+  Settle();
+  r1.Last(MessageType::kGrant);
+  runtime.Exit(runtime.Of("site"), "signal 9");
+  Advance(kSecond);
+  r1.Acquire("site", 1);
+  Advance(runtime.start_time);
+  EXPECT_THAT(r1.Last(MessageType::kFull).reason, testing::HasSubstr("drained"));
+  EXPECT_EQ(runtime.Of("site"), "");
+  set(AdminState::kUp);
+  r1.Acquire("site", 1);
+  Advance(runtime.start_time);
+  r1.Last(MessageType::kGrant);
 }
 
 }  // namespace
