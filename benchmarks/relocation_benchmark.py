@@ -1,9 +1,11 @@
-"""What users see when a host dies: an open loop of 500 requests/s, the container's host cut off by packet DROP half way."""
+"""What users see when a host dies: an open loop of 500 requests/s, the container's host cut off by packet DROP half way; and
+what one request waits that finds the host gone, from its first probe to the grant of the next host."""
 import collections
 import re
 import statistics
+import time
 
-from cloud import Cloud
+from cloud import Cloud, wait_until
 from load import OpenLoop, when_half_way
 from row import Row
 
@@ -11,6 +13,8 @@ RUNS = 5
 RATE = 500
 SECONDS = 4
 DEADLINE_MS = 10.0
+RELOCATIONS = 20  # each way
+BATCHES = 4
 
 # In ms: the slowest request, the container's start on the new host, and what the scheduler added to the one that found
 # the host silent.
@@ -19,9 +23,13 @@ Run = collections.namedtuple("Run", "worst start own failed")
 
 def start_of(cloud, host):
     """As the new host's dispatcher logged it: from the spawn to the first answer."""
-    ready = re.findall(r"one ready: .*, (\d+) ms", cloud.read(f"{host}.err") + cloud.read(f"{host}.out"))
+    return starts_of(cloud, host)[-1]
+
+
+def starts_of(cloud, host):
+    ready = re.findall(r"one ready: .*, ([\d.]+) ms", cloud.read(f"{host}.err") + cloud.read(f"{host}.out"))
     assert ready, f"{host} has not logged a start"
-    return float(ready[-1])
+    return [float(ms) for ms in ready]
 
 
 def one_run(prepare):
@@ -44,6 +52,50 @@ def one_run(prepare):
         return Run(summary["max_ms"], start, own, summary["failures"])
 
 
+def relocate(cloud, starts):
+    """Cuts the container's host off, sends one request, and appends the start that it waited for."""
+    assert cloud.request("one.test").status == 200
+    old, epoch = cloud.placement("one")
+    time.sleep(0.2)  # nothing that was heard from it is fresh any more
+    cloud.network.drop(old)
+    assert cloud.request("one.test").status == 200
+    new, after = cloud.placement("one")
+    assert new != old and after == epoch + 1, (old, epoch, new, after)
+    starts.append(starts_of(cloud, new)[-1])
+    cloud.network.heal(old)
+    # It is a candidate again, and what was moved away has ended there.
+    wait_until(lambda: cloud.metric("fastcontainer_hosts_down") == 0, f"{old} is back")
+    wait_until(lambda: cloud.container_count() == 1, "one copy is left")
+
+
+def some_relocations(prepare):
+    """(total, start) of each, in ms: the time from the request's first probe to its grant, and the container's start in it."""
+    with Cloud(proxy={"prepare": prepare}) as cloud:
+        cloud.site("one")
+        starts = []
+        for _ in range(RELOCATIONS // BATCHES):
+            relocate(cloud, starts)
+        cloud.proxy.terminate()
+        cloud.proxy.wait()
+        moved = [entry for entry in cloud.request_log() if entry["reason"] == "relocated"]
+        assert len(moved) == len(starts), (len(moved), len(starts))
+        waited = [sum(entry[f"{phase}_us"] for phase in ("probe", "swap", "start", "queue")) / 1e3 for entry in moved]
+        return list(zip(waited, starts))
+
+
+def one_request_rows():
+    with_prepare, without = [], []
+    for _ in range(BATCHES):  # interleaved, so that both see the same machine
+        with_prepare += some_relocations(True)
+        without += some_relocations(False)
+    plain = median(total for total, _ in without)
+    yield Row("relocation", "one_request_without_prepare", plain, "ms",
+              DEADLINE_MS + median(start for _, start in without), "deadline + start")
+    yield Row("relocation", "one_request", median(total for total, _ in with_prepare), "ms", plain, "without PREPARE")
+    yield Row("relocation", "one_request_beyond_the_longer_of_the_two",
+              median(total - max(DEADLINE_MS, start) for total, start in with_prepare), "ms")
+
+
 def median(values):
     return statistics.median(list(values))
 
@@ -64,3 +116,4 @@ def rows():
     yield Row("relocation", "worst_beyond_the_longer_of_the_two",
               median(run.worst - max(DEADLINE_MS, run.start) for run in with_prepare), "ms")
     yield Row("relocation", "own_share", median(run.own for run in with_prepare + without), "ms")
+    yield from one_request_rows()
