@@ -17,6 +17,9 @@ using etcd::Client;
 using etcd::LeaseResponse;
 
 constexpr Nanos kCallTime = 5 * kSecond;  // of what has no deadline of its own
+// Of a page: a router that begins asks for hundreds at once, which a member then sends one beside the other.
+// One that is gone is noticed by its silence.
+constexpr Nanos kListTime = 30 * kSecond;
 constexpr uint32_t kDefaultPage = 10'000;
 constexpr const char* kRangePath = "/etcdserverpb.KV/Range";
 
@@ -263,6 +266,7 @@ Cmdb::OpId EtcdCmdb::List(std::string_view prefix, std::string_view after, uint6
   request.revision = at_revision;
   call.message = etcd::EncodeRange(request);
   call.repeatable = true;
+  call.deadline = core_->reactor_.Now() + kListTime;
   return core_->Submit(std::move(call), std::move(callback),
                        [at_revision](const Client::Result& result) { return ReadPage(at_revision, result); });
 }
