@@ -17,14 +17,17 @@ constexpr Nanos kMovedDrain = 30 * kSecond;
 // A reading answers only those who asked before it began: a router writes the placement first and asks then.
 void Container::NeedRead(Waiter* waiter) {
   if (waiter != nullptr) waiter->round = round_ + 1;
+  // If this is what notices that the heartbeat has ended, waiters are refused and a reading may begin inside.
+  const bool again = waiter == nullptr;
+  const uint64_t term = context_.heartbeat->term();
   if (read_.busy()) {
     // What is in progress may have read the placement before it changed.
-    read_again_ = read_again_ || waiter == nullptr;
+    read_again_ = read_again_ || again;
     return;
   }
   read_again_ = false;
   ++round_;
-  read_term_ = context_.heartbeat->term();
+  read_term_ = term;
   reread_.Cancel();
   read_.Start(name_, [this](const ReadResult& result) { OnRead(result); });
 }

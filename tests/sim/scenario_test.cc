@@ -571,6 +571,28 @@ TEST(Single, ADispatcherThatHangsOrDiesLeavesNoCopyBehind) {
   }
 }
 
+// A pause before the next start ends while its dispatcher hangs, and so does its heartbeat: both begin a
+// reading when it goes on.
+TEST(Single, ADispatcherThatFindsItsHeartbeatEndedReadsOnce) {
+  CloudOptions options;
+  options.machines = 3;
+  Cloud cloud(options);
+  cloud.Warm();
+  const size_t host = cloud.HostOf(0);
+  for (const Nanos pause : {500 * kMillisecond, 500 * kMillisecond, 20 * kMillisecond}) {
+    cloud.machine(host).Exit(InstanceOn(cloud.machine(host), 0), "signal 9");
+    cloud.proxy(0).client->Send(Cloud::KeyOf(0), true, kMillisecond);
+    cloud.Run(pause);
+  }
+  CutFromAll(cloud, host, true);
+  cloud.FreezeDispatcher(host);
+  cloud.Run(20 * kSecond);
+  cloud.ThawMachine(host);
+  cloud.Run(5 * kSecond);
+  ExpectNoneFailed(cloud);
+  ExpectHolds(cloud);
+}
+
 // Where a container was never started its host does not know that it has lost it.
 TEST(Single, AHostThatNeverHeardOfItsLossIsTold) {
   Cloud cloud(Single());
