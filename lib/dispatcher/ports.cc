@@ -16,6 +16,9 @@ constexpr uint32_t kMaxAsked = 256;
 Ports::Ports(uint16_t first, uint16_t last, uint64_t seed, std::function<bool(uint16_t)> is_free)
     : first_(first),
       count_(last >= first ? uint32_t{last} - first + 1 : 0),
+      shares_(count_ >= 64   ? 8
+              : count_ >= 16 ? 4
+                             : 2),
       next_(count_ == 0 ? 0 : static_cast<uint32_t>(seed % count_)),
       is_free_(std::move(is_free)) {}
 
@@ -34,7 +37,7 @@ absl::StatusOr<uint16_t> Ports::Allocate(const std::string& container, Nanos now
   for (uint32_t tried = 0; tried < rounds * count_ && asked < kMaxAsked; ++tried) {
     const uint16_t port = static_cast<uint16_t>(first_ + next_);
     next_ = (next_ + 1) % count_;
-    const bool preferred = !incarnation_ || ((port ^ *incarnation_) & 1) == 0;
+    const bool preferred = !incarnation_ || ((port ^ *incarnation_) & (shares_ - 1)) == 0;
     if ((tried < count_ && !preferred) || !Available(port, container, now)) continue;
     ++asked;
     if (!is_free_(port)) continue;

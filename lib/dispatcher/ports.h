@@ -22,9 +22,9 @@ class Ports {
   // A port of the range; the search goes round, so that a port rests as long as it can. ResourceExhausted if
   // all are taken.
   absl::StatusOr<uint16_t> Allocate(const std::string& container, Nanos now);
-  // From now on Allocate prefers one half of the range, the other one than the incarnations before and after
-  // this one: routers may still hold leases that an earlier incarnation granted and that nobody here knows
-  // of.
+  // From now on Allocate prefers one share of the range (an eighth; more of a small range), another one than
+  // the incarnations just before and after this one: routers may still hold leases that earlier incarnations
+  // granted and that nobody here knows of.
   void Prefer(uint64_t incarnation) { incarnation_ = incarnation; }
   // A given port, of the range or not. ResourceExhausted names who has it.
   absl::Status Take(uint16_t port, const std::string& container, Nanos now);
@@ -43,6 +43,7 @@ class Ports {
 
   const uint16_t first_;
   const uint32_t count_;
+  const uint32_t shares_;  // a power of two
   uint32_t next_;
   std::optional<uint64_t> incarnation_;
   std::function<bool(uint16_t)> is_free_;

@@ -171,7 +171,7 @@ Lease& Router::Core::InstallLease(Container& c, HostState& host, const Message& 
   }
   c.lease->usable = true;
   c.lease->held = false;
-  c.lease->epoch = m.epoch;
+  c.lease->epoch = std::max(c.lease->epoch, m.epoch);  // grants may overtake each other
   c.lease->slots = std::max<uint32_t>(m.slots, 1);
   return *c.lease;
 }

@@ -314,6 +314,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void Admit(Container& c);
   bool Rank(Container& c, std::vector<HostState*>* out);
   void Choose(Container& c);
+  void ChooseAgain();  // a verdict on some host has come
   void Swap(Container& c, HostState& host);
   void OnSwapped(Container& c, TxnResult result);
   void Reconcile(Container& c);

@@ -207,6 +207,7 @@ void Hosts::Conclude(HostState& host, HostVerdict verdict) {
       return;
     case HostVerdict::kLocalFault:
       ++local_faults;
+      host.local_fault_at = reactor_.Now();
       observer_.OnLocalFault(host, last_local_error_);
       return;
     case HostVerdict::kUndecided:

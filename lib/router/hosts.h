@@ -52,6 +52,7 @@ struct HostState {
   Nanos down_since = 0;          // the latest verdict
   Nanos service_down_since = 0;  // the latest verdict
   Nanos judged_in = 0;           // how long the latest check took to end
+  Nanos local_fault_at = -1;     // when it was last found that this machine cannot send there
   LoadReport load;
   Nanos load_at = -1;
   Nanos overloaded_since = -1;  // -1: it is not

@@ -188,6 +188,7 @@ void Router::Core::Choose(Container& c) {
   const Nanos now = reactor_.Now();
   size_t checking = 0;
   size_t silent = 0;
+  size_t faults = 0;   // could not be asked, and say nothing of the host
   Nanos patience = 0;  // until then a better candidate may still answer
   for (HostState* host : r.candidates) {
     if (std::find(r.vetoed.begin(), r.vetoed.end(), host) != r.vetoed.end()) {
@@ -216,7 +217,9 @@ void Router::Core::Choose(Container& c) {
     }
     const bool judged = (host->down && host->down_since >= r.began) ||
                         (host->service_down && host->service_down_since >= r.began);
-    if (judged) {
+    const bool unsent = host->local_fault_at >= r.began;
+    faults += unsent ? 1 : 0;
+    if (judged || unsent) {
       ++silent;
     } else if (checking < kProbedAtOnce) {
       ++checking;
@@ -226,6 +229,11 @@ void Router::Core::Choose(Container& c) {
     }
   }
   if (silent < r.candidates.size()) return;  // verdicts are on their way
+  if (faults != 0)
+    return EndRelocation(
+        c, false,
+        {RouteCode::kIsolated,
+         absl::StrCat("this machine cannot send to ", faults, " of the hosts for ", c.id), kRetryAfter});
   const bool veto = r.vetoed.size() == r.candidates.size();
   if (!veto && LookAgain(c)) return;
   EndRelocation(

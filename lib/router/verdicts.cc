@@ -93,21 +93,27 @@ void Router::Core::LoseHost(HostState& host, absl::FunctionRef<bool(const Contai
       }
     }
   }
-  const std::vector<Container*> relocating(relocating_.begin(), relocating_.end());
-  for (Container* c : relocating)
-    if (c->relocation != nullptr && !c->relocation->candidates.empty()) Choose(*c);
+  ChooseAgain();
 }
 
 void Router::Core::OnLocalFault(HostState& host, int error) {
   AnswerPeers(host, PeerVerdict::kUnknown);
   const auto found = on_host_.find(&host);
-  if (found == on_host_.end()) return;
-  const std::vector<Container*> here(found->second.begin(), found->second.end());
-  for (Container* c : here)
-    FailAll(*c, {RouteCode::kIsolated,
-                 absl::StrCat("this machine cannot send to host ", host.id, ": error ", error,
-                              " of its own network"),
-                 kSecond});
+  if (found != on_host_.end()) {
+    const std::vector<Container*> here(found->second.begin(), found->second.end());
+    for (Container* c : here)
+      FailAll(*c, {RouteCode::kIsolated,
+                   absl::StrCat("this machine cannot send to host ", host.id, ": error ", error,
+                                " of its own network"),
+                   kSecond});
+  }
+  ChooseAgain();
+}
+
+void Router::Core::ChooseAgain() {
+  const std::vector<Container*> relocating(relocating_.begin(), relocating_.end());
+  for (Container* c : relocating)
+    if (c->relocation != nullptr && !c->relocation->candidates.empty()) Choose(*c);
 }
 
 void Router::Core::OnHostSuspect(HostState& host) {

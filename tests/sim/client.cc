@@ -1,5 +1,6 @@
 #include "tests/sim/client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,19 @@ Client::Client(World& world, Network& network, SimReactor& reactor, Router& rout
       own_(own),
       machine_at_(std::move(machine_at)),
       observer_(std::move(observer)) {}
+
+Client::Counts& Client::Counts::operator+=(const Counts& other) {
+  sent += other.sent;
+  ok += other.ok;
+  failed += other.failed;
+  unsafe += other.unsafe;
+  retried += other.retried;
+  relocated += other.relocated;
+  warm += other.warm;
+  longest = std::max(longest, other.longest);
+  for (const auto& [code, count] : other.codes) codes[code] += count;
+  return *this;
+}
 
 void Client::ForEachOpen(const std::function<void(const Request&)>& visit) const {
   for (const auto& [id, request] : requests_) visit(*request);
@@ -46,6 +60,7 @@ Request& Client::Send(const std::string& key, bool idempotent, Nanos service) {
   ++counts_.sent;
   Ticket ticket;
   request.routing = true;
+  request.at_once = true;
   const RouteCode code =
       router_.Route(key, Options(request), &ticket, &request.op, &Client::OnRoute, &request);
   if (code != RouteCode::kPending) Routed(request, code, ticket);
@@ -54,10 +69,12 @@ Request& Client::Send(const std::string& key, bool idempotent, Nanos service) {
 
 void Client::OnRoute(void* user_data, RouteCode code, const Ticket* ticket, const RouteError* error) {
   Request& request = *static_cast<Request*>(user_data);
+  if (request.client->dead_) return;
   if (!request.routing)
     return request.client->observer_.violation(
         absl::StrCat("I9: a callback that was not owed, request ", request.id));
   if (error != nullptr) request.error = error->message;
+  request.at_once = false;
   request.client->Routed(request, code, ticket != nullptr ? *ticket : Ticket{});
 }
 
@@ -99,6 +116,7 @@ void Client::Connect(Request& request, const Ticket& ticket) {
 
 void Client::Here(const std::shared_ptr<Request>& request, uint64_t connection,
                   std::function<void(Request&)> action) {
+  if (dead_) return;
   reactor_.Input(0, [request, connection, action = std::move(action)] {
     if (request->connection == connection) action(*request);
   });
@@ -150,7 +168,7 @@ void Client::Answered(Request& request) {
 
 void Client::OnLost(void* user_data, TicketId ticket, uint32_t) {
   Request& request = *static_cast<Request*>(user_data);
-  if (request.ticket != ticket) return;
+  if (request.client->dead_ || request.ticket != ticket) return;
   request.client->GiveUp(request, Outcome::kCancelled);
 }
 
@@ -159,12 +177,13 @@ void Client::GiveUp(Request& request, Outcome outcome) {
   request.connection = 0;
   Attempt attempt;
   attempt.outcome = outcome;
-  attempt.bytes_written = request.bytes_written;
+  attempt.bytes_written = request.bytes_written && !unsafe_resend;
   attempt.idempotent = request.idempotent;
   attempt.body_held = true;
   Ticket next;
   const TicketId ticket = std::exchange(request.ticket, 0);
   request.routing = true;
+  request.at_once = true;
   const RouteCode code =
       router_.Retry(ticket, attempt, Options(request), &next, &request.op, &Client::OnRoute, &request);
   if (code != RouteCode::kPending) Routed(request, code, next);

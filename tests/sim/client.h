@@ -26,6 +26,7 @@ struct Request {
   Nanos created = 0;
 
   bool routing = false;  // a callback is owed
+  bool at_once = true;   // the present ticket needed none
   RouteOp op = 0;
   TicketId ticket = 0;
   Address target;
@@ -50,6 +51,7 @@ class Client {
     uint64_t relocated = 0, warm = 0;
     Nanos longest = 0;
     std::map<RouteCode, uint64_t> codes;
+    Counts& operator+=(const Counts& other);
   };
   // What the simulation looks at.
   struct Observer {
@@ -64,9 +66,12 @@ class Client {
          MachineAt machine_at, Observer observer);
 
   Request& Send(const std::string& key, bool idempotent, Nanos service);
+  // Its process was killed: what was sent goes on, and nothing of it is heard here any more.
+  void Die() { dead_ = true; }
   const Counts& counts() const { return counts_; }
   size_t open() const { return requests_.size(); }
   void ForEachOpen(const std::function<void(const Request&)>& visit) const;
+  bool unsafe_resend = false;  // a mutant: says of no attempt that bytes were written
   Nanos connect_timeout = 3 * kSecond;
   Nanos response_timeout = 10 * kSecond;
 
@@ -93,6 +98,7 @@ class Client {
   const Address own_;
   MachineAt machine_at_;
   Observer observer_;
+  bool dead_ = false;
   uint64_t next_ = 1;
   uint64_t next_connection_ = 1;
   std::map<uint64_t, std::shared_ptr<Request>> requests_;

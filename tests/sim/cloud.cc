@@ -11,7 +11,6 @@ namespace {
 
 constexpr uint16_t kDispatcherPort = 7070;
 constexpr uint16_t kRouterPort = 40'000;
-constexpr Nanos kCmdbDelay = 1 * kMillisecond;
 constexpr Nanos kPatience = 2 * kSecond;  // of a dispatcher's reading
 
 Address MachineAddress(int i) { return *Address::Parse(absl::StrCat("10.1.0.", i + 1)); }
@@ -21,6 +20,11 @@ std::vector<ClusterKey> Keys() {
   ClusterKey key{};
   key[0] = 7;
   return {key};
+}
+
+uint64_t NextBoot(MachineClock& clock, const Reactor& loop) {
+  clock.boot = std::max(clock.boot + 1, static_cast<uint64_t>(loop.WallNow()));
+  return clock.boot;
 }
 
 }  // namespace
@@ -40,12 +44,10 @@ Cloud::Cloud(const CloudOptions& options)
     store_->Put(RecordKey(RecordKind::kSpec, Container(i)), spec);
     store_->Put(RecordKey(RecordKind::kKey, KeyOf(i)), EncodeKey(Key{Container(i)}));
   }
+  world_.KeepNotes(options_.notes);
   world_.OnEvent([this] {
     invariants_.Step();
-    for (auto& host : hosts_)
-      if (host->cmdb != nullptr &&
-          (host->cmdb->faults().fail_reads != 0 || host->cmdb->faults().delay > kPatience))
-        host->blind_until = world_.now() + 2 * kPatience;
+    if (world_.now() >= next_look_) LookForOutages();
   });
   for (int i = 0; i < options_.machines; ++i) AddMachine(i);
   world_.RunFor(kSecond);
@@ -55,8 +57,31 @@ Cloud::Cloud(const CloudOptions& options)
 
 Cloud::~Cloud() {
   world_.OnEvent(nullptr);
-  for (auto& proxy : proxies_) proxy->router.reset();
+  for (size_t i = 0; i < proxies_.size(); ++i) KillProxy(i);
   for (size_t i = 0; i < hosts_.size(); ++i) KillDispatcher(i);
+}
+
+// Faults of the CMDB last longer than the time between two looks.
+void Cloud::LookForOutages() {
+  next_look_ = world_.now() + 10 * kMillisecond;
+  for (auto& host : hosts_)
+    if (host->cmdb != nullptr &&
+        (host->cmdb->faults().fail_reads != 0 || host->cmdb->faults().delay > kPatience))
+      host->blind_until = world_.now() + 2 * kPatience;
+}
+
+MachineClock Cloud::NewClock(double rate) {
+  MachineClock clock;
+  clock.rate = rate;
+  if (options_.drift > 0)
+    clock.rate += options_.drift * static_cast<double>(world_.Between(-1'000, 1'000)) / 1'000;
+  return clock;
+}
+
+std::unique_ptr<DatagramSocket> Cloud::NewSocket(SimReactor& loop, const Address& address) {
+  auto socket = std::make_unique<SimSocket>(network_, loop, address);
+  if (options_.replay_window) return socket;
+  return std::make_unique<ReplayedSocket>(std::move(socket), Keys().front());
 }
 
 void Cloud::AddMachine(int i) {
@@ -65,6 +90,7 @@ void Cloud::AddMachine(int i) {
   machine.load.free_cpu = 8;
   machine.load.free_memory = uint64_t{8} << 30;
   hosts_.push_back(std::make_unique<Host>(machine));
+  hosts_.back()->clock = NewClock(options_.dispatcher_rate);
   machine.on_start = [this, host = hosts_.back().get()](const StartRequest& request) {
     const bool blind = world_.now() < host->blind_until;
     invariants_.OnStart(host->machine.name(), request, blind);
@@ -75,10 +101,11 @@ void Cloud::AddMachine(int i) {
 void Cloud::StartDispatcher(size_t i) {
   Host& host = *hosts_[i];
   Machine& machine = host.machine;
-  host.loop = std::make_unique<SimReactor>(world_);
-  host.cmdb = std::make_unique<MemoryCmdb>(store_, *host.loop);
+  host.loop = std::make_unique<SimReactor>(world_, host.clock.rate, host.clock.wall_offset);
+  host.store_clock = std::make_unique<StoreClock>(*host.loop);
+  host.cmdb = std::make_unique<MemoryCmdb>(store_, *host.store_clock);
   host.cmdb->faults().delay = kCmdbDelay;
-  host.mutant = std::make_unique<MutantCmdb>(options_.dispatcher_mutant, *host.cmdb);
+  host.mutant = std::make_unique<MutantCmdb>(options_.dispatcher_mutant, *host.cmdb, *host.loop);
   host.runtime = std::make_unique<SimRuntime>(machine, *host.loop);
   host.log = [this, &machine](LogLevel, std::string_view, std::string_view message) {
     world_.Note(machine.name(), message);
@@ -97,12 +124,13 @@ void Cloud::StartDispatcher(size_t i) {
   options.cpu = 8;
   options.memory = uint64_t{8} << 30;
   options.max_starts = 16;
+  options.port_last = static_cast<uint16_t>(options.port_first + options_.ports - 1);
   options.seed = options_.seed * 1'000 + i * 10 + ++host.boots;
   options.load = [&machine] { return machine.load; };
   options.check = [this, &machine, loop = host.loop.get()](const Address& address, Nanos deadline,
                                                            absl::AnyInvocable<void(bool)> callback) {
     const bool slow = world_.Chance(machine.faults.slow_check);
-    loop->Input(slow ? deadline - world_.now() : 0,
+    loop->Input(slow ? loop->ToWorld(deadline) - world_.now() : 0,
                 [&machine, address, slow, callback = std::move(callback)]() mutable {
                   callback(slow || machine.Listening(address) != nullptr);
                 });
@@ -112,9 +140,8 @@ void Cloud::StartDispatcher(size_t i) {
       if (instance.request.address == address) return false;
     return true;
   };
-  auto channel = std::make_unique<Channel>(
-      std::make_unique<SimSocket>(network_, *host.loop, machine.address().WithPort(kDispatcherPort)), Keys(),
-      machine.name(), static_cast<uint64_t>(host.loop->WallNow()));
+  auto channel = std::make_unique<Channel>(NewSocket(*host.loop, machine.address().WithPort(kDispatcherPort)),
+                                           Keys(), machine.name(), NextBoot(host.clock, *host.loop));
   host.dispatcher = std::make_unique<Dispatcher>(*host.loop, *host.mutant, std::move(channel), *host.runtime,
                                                  &host.hook, &host.log, std::move(options));
   host.dispatcher->Start([this, &machine](const absl::Status& status) {
@@ -132,6 +159,7 @@ void Cloud::KillDispatcher(size_t i) {
   host.runtime.reset();
   host.mutant.reset();
   host.cmdb.reset();
+  host.store_clock.reset();
   host.loop.reset();
 }
 
@@ -178,7 +206,8 @@ void Cloud::LoseCmdb(bool lost) {
   world_.Note("cmdb", lost ? "lost" : "back");
   for (auto& host : hosts_)
     if (host->cmdb != nullptr) LoseCmdb(*host->cmdb, lost);
-  for (auto& proxy : proxies_) LoseCmdb(*proxy->cmdb, lost);
+  for (auto& proxy : proxies_)
+    if (proxy->cmdb != nullptr) LoseCmdb(*proxy->cmdb, lost);
 }
 
 void Cloud::AddProxy(int i) {
@@ -186,25 +215,35 @@ void Cloud::AddProxy(int i) {
   Proxy& proxy = *proxies_.back();
   proxy.name = absl::StrCat("proxy-", i);
   proxy.address = ProxyAddress(i);
-  proxy.loop = std::make_unique<SimReactor>(world_);
-  proxy.cmdb = std::make_unique<MemoryCmdb>(store_, *proxy.loop);
-  proxy.cmdb->faults().delay = kCmdbDelay;
-  proxy.mutant = std::make_unique<MutantCmdb>(options_.router_mutant, *proxy.cmdb);
-  proxy.prober = std::make_unique<SimProber>(network_, *proxy.loop, proxy.address);
+  proxy.clock = NewClock(options_.router_rate);
   proxy.log = [this, &proxy](LogLevel, std::string_view, std::string_view message) {
     world_.Note(proxy.name, message);
   };
+  StartProxy(static_cast<size_t>(i));
+}
+
+void Cloud::StartProxy(size_t i) {
+  Proxy& proxy = *proxies_[i];
+  proxy.loop = std::make_unique<SimReactor>(world_, proxy.clock.rate, proxy.clock.wall_offset);
+  proxy.store_clock = std::make_unique<StoreClock>(*proxy.loop);
+  proxy.cmdb = std::make_unique<MemoryCmdb>(store_, *proxy.store_clock);
+  proxy.cmdb->faults().delay = kCmdbDelay;
+  proxy.mutant = std::make_unique<MutantCmdb>(options_.router_mutant, *proxy.cmdb, *proxy.loop);
+  proxy.prober = std::make_unique<SimProber>(network_, *proxy.loop, proxy.address);
   RouterOptions router = options_.router;
   router.name = proxy.name;
-  router.seed = options_.seed * 100 + static_cast<uint64_t>(i);
+  router.seed = options_.seed * 100 + i * 10 + ++proxy.boots;
   for (int peer = 0; options_.peers && peer < options_.proxies; ++peer)
-    if (peer != i) router.peers.push_back(ProxyAddress(peer).WithPort(kRouterPort));
-  auto channel = std::make_unique<Channel>(
-      std::make_unique<SimSocket>(network_, *proxy.loop, proxy.address.WithPort(kRouterPort)), Keys(),
-      proxy.name, static_cast<uint64_t>(proxy.loop->WallNow()));
+    if (static_cast<size_t>(peer) != i) router.peers.push_back(ProxyAddress(peer).WithPort(kRouterPort));
+  auto channel = std::make_unique<Channel>(NewSocket(*proxy.loop, proxy.address.WithPort(kRouterPort)),
+                                           Keys(), proxy.name, NextBoot(proxy.clock, *proxy.loop));
   const RouterPorts ports{*proxy.loop, *proxy.mutant, *proxy.prober, proxy.policy, nullptr, &proxy.log};
   invariants_.SetBudget(proxy.name, {static_cast<double>(router.relocations_per_second),
                                      static_cast<double>(router.relocation_burst)});
+  if (options_.router_mutant == Mutant::kNoBudget) {
+    router.relocations_per_second = 1'000'000;
+    router.relocation_burst = 1'000'000;
+  }
   proxy.router = std::make_unique<Router>(ports, std::move(channel), router);
   Client::Observer observer;
   observer.ticket = [this, &proxy](const Request& request, const Ticket& ticket) {
@@ -218,6 +257,44 @@ void Cloud::AddProxy(int i) {
   proxy.client = std::make_unique<Client>(
       world_, network_, *proxy.loop, *proxy.router, proxy.address,
       [this](const Address& address) { return MachineAt(address); }, std::move(observer));
+  proxy.client->unsafe_resend = options_.router_mutant == Mutant::kUnsafeResend;
+}
+
+void Cloud::KillProxy(size_t i) {
+  Proxy& proxy = *proxies_[i];
+  if (proxy.router == nullptr) return;
+  world_.Note(proxy.name, "killed");
+  proxy.client->Die();
+  proxy.past += proxy.client->counts();
+  network_.Unbind(proxy.address.WithPort(kRouterPort));
+  proxy.router.reset();
+  proxy.dead_clients.push_back(std::move(proxy.client));
+  proxy.prober.reset();
+  proxy.mutant.reset();
+  proxy.cmdb.reset();
+  proxy.store_clock.reset();
+  proxy.loop.reset();
+}
+
+void Cloud::FreezeProxy(size_t i) {
+  world_.Note(proxies_[i]->name, "frozen");
+  if (proxies_[i]->loop != nullptr) proxies_[i]->loop->Freeze();
+}
+
+void Cloud::ThawProxy(size_t i) {
+  world_.Note(proxies_[i]->name, "thawed");
+  if (proxies_[i]->loop != nullptr) proxies_[i]->loop->Thaw();
+}
+
+void Cloud::StepWall(size_t machine, Nanos by) {
+  Host& host = *hosts_[machine];
+  host.clock.wall_offset += by;
+  if (host.loop != nullptr) host.loop->StepWall(by);
+}
+
+void Cloud::StepProxyWall(size_t proxy, Nanos by) {
+  proxies_[proxy]->clock.wall_offset += by;
+  if (proxies_[proxy]->loop != nullptr) proxies_[proxy]->loop->StepWall(by);
 }
 
 Machine* Cloud::MachineAt(const Address& address) {
@@ -237,13 +314,14 @@ void Cloud::NextRequest(Nanos end, const Load& load) {
   const Nanos gap = static_cast<Nanos>(static_cast<double>(kSecond) / load.rate);
   world_.After(world_.Between(0, 2 * gap), [this, end, load] {
     if (world_.now() >= end) return;
-    Proxy& proxy = *proxies_[world_.Random() % proxies_.size()];
-    const int container = static_cast<int>(world_.Random() % static_cast<uint64_t>(options_.containers));
+    Proxy& proxy = *proxies_[world_.Draw() % proxies_.size()];
+    const int container = static_cast<int>(world_.Draw() % static_cast<uint64_t>(options_.containers));
     const bool idempotent = world_.Chance(load.idempotent);
     const Nanos service = world_.Between(load.least_service, load.most_service);
-    proxy.loop->Input(0, [&proxy, container, idempotent, service] {
-      proxy.client->Send(KeyOf(container), idempotent, service);
-    });
+    if (proxy.loop != nullptr)
+      proxy.loop->Input(0, [&proxy, container, idempotent, service] {
+        proxy.client->Send(KeyOf(container), idempotent, service);
+      });
     NextRequest(end, load);
   });
 }
@@ -263,19 +341,19 @@ void Cloud::Warm() {
 
 uint64_t Cloud::Failed() const {
   uint64_t sum = 0;
-  for (const auto& proxy : proxies_) sum += proxy->client->counts().failed;
+  for (const auto& proxy : proxies_) sum += proxy->counts().failed;
   return sum;
 }
 
 uint64_t Cloud::Unsafe() const {
   uint64_t sum = 0;
-  for (const auto& proxy : proxies_) sum += proxy->client->counts().unsafe;
+  for (const auto& proxy : proxies_) sum += proxy->counts().unsafe;
   return sum;
 }
 
 uint64_t Cloud::Ok() const {
   uint64_t sum = 0;
-  for (const auto& proxy : proxies_) sum += proxy->client->counts().ok;
+  for (const auto& proxy : proxies_) sum += proxy->counts().ok;
   return sum;
 }
 
@@ -285,92 +363,6 @@ uint64_t Cloud::RunningCopies(int container) const {
     for (const auto& [id, instance] : machine->instances())
       copies += instance.request.container == Container(container) ? 1 : 0;
   return copies;
-}
-
-void Cloud::HealAndCheck() {
-  world_.Note("cloud", "heals");
-  network_.Heal();
-  for (size_t i = 0; i < machines_.size(); ++i) {
-    machines_[i]->faults = Machine::Faults();
-    machines_[i]->load.overloaded = false;
-    ThawMachine(i);
-    if (hosts_[i]->dispatcher == nullptr) StartDispatcher(i);
-  }
-  LoseCmdb(false);
-  MemoryCmdb::Faults healed;
-  healed.delay = kCmdbDelay;
-  for (auto& host : hosts_) host->cmdb->faults() = healed;
-  for (auto& proxy : proxies_) proxy->cmdb->faults() = healed;
-  // Long enough for every deadline of a request, a lease, a drain and a recheck.
-  world_.RunFor(100 * kSecond);
-  for (auto& proxy : proxies_)
-    proxy->client->ForEachOpen([&](const Request& request) {
-      invariants_.Violation(absl::StrCat("I9: request ", request.id, " of ", proxy->name, " for ",
-                                         request.key, " never ended; ", request.attempts, " attempts",
-                                         request.routing ? ", waits for its route" : ""));
-    });
-  CheckCopies();
-  CheckRoutes();
-  CheckCopies();
-}
-
-void Cloud::CheckCopies() {
-  for (int i = 0; i < options_.containers; ++i)
-    if (RunningCopies(i) > 1)
-      invariants_.Violation(absl::StrCat("I7: ", RunningCopies(i), " copies of ", Container(i), " run"));
-  for (size_t i = 0; i < machines_.size(); ++i) {
-    std::set<std::string> known;
-    hosts_[i]->dispatcher->ForEach([&](const ContainerInfo& info) {
-      const std::string instance(info.instance);
-      if (instance.empty()) return;
-      known.insert(instance);
-      if (machines_[i]->instances().count(instance) == 0)
-        invariants_.Violation(absl::StrCat("I7: the dispatcher of ", machines_[i]->name(), " believes in ",
-                                           instance, ", with ", info.leases, " leases; it does not run"));
-      if (info.tickets > 0)
-        invariants_.Violation(absl::StrCat("I7: ", machines_[i]->name(), " counts ", info.tickets,
-                                           " tickets on ", std::string(info.container), "; all have ended"));
-    });
-    for (const auto& [id, instance] : machines_[i]->instances()) {
-      const Invariants::Committed* const placed = invariants_.Current(instance.request.container);
-      if (placed == nullptr || placed->host != machines_[i]->name())
-        invariants_.Violation(absl::StrCat("I7: ", id, " runs ", instance.request.container, " on ",
-                                           machines_[i]->name(), ", where it is not placed"));
-      if (known.count(id) == 0)
-        invariants_.Violation(absl::StrCat("a container that was started is forgotten: ", id));
-    }
-  }
-}
-
-// The caches equal the store if every router leads every key to where the store says.
-void Cloud::CheckRoutes() {
-  for (auto& proxy : proxies_) {
-    for (int i = 0; i < options_.containers; ++i) {
-      const uint64_t ok = proxy->client->counts().ok;
-      Request* request = nullptr;
-      proxy->loop->Input(0, [&] { request = &proxy->client->Send(KeyOf(i), true, kMillisecond); });
-      world_.RunFor(5 * kSecond);
-      const Invariants::Committed* const placed = invariants_.Current(Container(i));
-      if (proxy->client->counts().ok != ok + 1)
-        invariants_.Violation(absl::StrCat("I7: ", proxy->name, " cannot route ", KeyOf(i),
-                                           " when all is well: ", static_cast<int>(request->code), " ",
-                                           request->error));
-      else if (placed == nullptr || placed->host != request->host || placed->epoch != request->epoch)
-        invariants_.Violation(absl::StrCat("I7: ", proxy->name, " routes ", KeyOf(i), " to ", request->host,
-                                           " at epoch ", request->epoch,
-                                           ", which is not what the store has"));
-    }
-  }
-}
-
-std::string Report(Cloud& cloud, uint64_t seed, const std::string& command) {
-  if (cloud.invariants().violations().empty()) return "";
-  std::string text = absl::StrCat("seed ", seed, "; again with: ", command, "\n");
-  for (const std::string& violation : cloud.invariants().violations())
-    absl::StrAppend(&text, "  ", violation, "\n");
-  absl::StrAppend(&text, "the last events:\n");
-  for (const std::string& note : cloud.world().notes()) absl::StrAppend(&text, note, "\n");
-  return text;
 }
 
 }  // namespace fastcontainer::sim

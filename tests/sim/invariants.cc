@@ -100,11 +100,13 @@ void Invariants::OnTicket(const std::string& router, const Request& request, con
   if (found == committed_.end() || found->second.host != ticket.host)
     Violation(absl::StrCat("I5: ", router, " routes ", request.key, " to ", std::string(ticket.host),
                            " at epoch ", ticket.epoch, ", which no write won"));
-  uint64_t& highest = ticket_epochs_[{router, container}];
-  if (ticket.epoch < highest)
-    Violation(
-        absl::StrCat("I2: ", router, " had epoch ", highest, " of ", container, ", now ", ticket.epoch));
-  highest = std::max(highest, ticket.epoch);
+  TicketEpochs& highest = ticket_epochs_[{router, container}];
+  // A ticket that comes by a callback is older than one that is returned meanwhile.
+  const uint64_t least = request.at_once ? std::max(highest.at_once, highest.later) : highest.later;
+  if (ticket.epoch < least)
+    Violation(absl::StrCat("I2: ", router, " had epoch ", least, " of ", container, ", now ", ticket.epoch));
+  uint64_t& own = request.at_once ? highest.at_once : highest.later;
+  own = std::max(own, ticket.epoch);
 }
 
 void Invariants::OnStart(const std::string& host, const StartRequest& request, bool reads_fail) {
@@ -163,6 +165,9 @@ void Invariants::OnExecuted(const std::string& host, const Request& request, con
 
 void Invariants::OnFinished(const Request& request) {
   if (request.finishes > 1) Violation(absl::StrCat("I9: request ", request.id, " had two outcomes"));
+  // Every key and every spec is in the store from the beginning.
+  if (request.code == RouteCode::kUnknownKey)
+    Violation(absl::StrCat("I6: ", request.key, " is taken for unknown: ", request.error));
   if (request.code == RouteCode::kOk && request.executions == 0)
     Violation(absl::StrCat("request ", request.id, " was answered and never executed"));
   if (request.code != RouteCode::kOk)

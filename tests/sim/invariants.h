@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "lib/cmdb/memory.h"
@@ -20,11 +21,13 @@ class Invariants {
     double rate = 0, burst = 0;
   };
 
-  Invariants(World& world, MemoryStore& store) : world_(world), store_(store) {}
+  Invariants(World& world, MemoryStore& store)
+      : world_(world), store_(store), listener_(store.AddListener([this] { changed_ = true; })) {}
+  ~Invariants() { store_.RemoveListener(listener_); }
 
   // After each event: looks at what was written.
   void Step() {
-    if (store_.revision() != seen_) ReadChanges();
+    if (std::exchange(changed_, false)) ReadChanges();
   }
   // The store is another one: I2 begins anew. I1 and I3 do not: no epoch is handed out twice, and no older
   // one writes, over a restore either.
@@ -43,7 +46,11 @@ class Invariants {
   uint64_t refused_writes() const { return refused_writes_; }
   void Violation(const std::string& what);
   // I8: relocations because of verdicts by this router must keep to it.
-  void SetBudget(const std::string& router, Budget budget) { budgets_[router] = budget; }
+  // It begins anew when the router's process does.
+  void SetBudget(const std::string& router, Budget budget) {
+    budgets_[router] = budget;
+    relocated_by_.erase(router);
+  }
 
   // The committed placement of a container; null: none.
   struct Committed {
@@ -65,11 +72,16 @@ class Invariants {
 
   World& world_;
   MemoryStore& store_;
+  const uint64_t listener_;
+  bool changed_ = true;
   uint64_t seen_ = 0;
   std::map<Epoch, Committed> committed_;
   std::map<std::string, Committed> current_;
-  std::map<std::pair<std::string, std::string>, uint64_t> ticket_epochs_;  // router, container
-  std::map<std::pair<std::string, std::string>, uint64_t> start_epochs_;   // host, container
+  struct TicketEpochs {
+    uint64_t at_once = 0, later = 0;  // the highest
+  };
+  std::map<std::pair<std::string, std::string>, TicketEpochs> ticket_epochs_;  // router, container
+  std::map<std::pair<std::string, std::string>, uint64_t> start_epochs_;       // host, container
   std::map<std::string, Budget> budgets_;
   std::map<std::string, std::vector<Nanos>> relocated_by_;
   struct Storage {

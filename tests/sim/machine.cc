@@ -53,7 +53,7 @@ void Machine::Start(const StartRequest& request) {
 
 void Machine::Guard(Nanos until) {
   guarded_until_ = until;
-  loop_.At(until, [this] {
+  loop_.AtWorld(until, [this] {
     if (world_.now() >= guarded_until_) EndSingle();
   });
 }

@@ -61,7 +61,7 @@ class Machine {
   void Exit(const InstanceId& instance, const std::string& reason);
   // Everything that runs here is gone, and nobody is told.
   void LosePower() { instances_.clear(); }
-  // Copies with Writers::kSingle end by then, whatever became of their dispatcher.
+  // Copies with Writers::kSingle end by then, in the world's time, whatever became of their dispatcher.
   void Guard(Nanos until);
   void EndSingle();
   void Freeze() { loop_.Freeze(); }
@@ -98,7 +98,7 @@ class SimRuntime final : public Runtime {
   void Recover(RecoverCallback callback) override;
   void OnExit(ExitCallback callback) override { on_exit_ = std::move(callback); }
   absl::Status GuardSingle(Nanos until) override {
-    machine_.Guard(until);
+    machine_.Guard(reactor_.ToWorld(until));
     return absl::OkStatus();
   }
 

@@ -35,8 +35,8 @@ void Network::Heal() {
 }
 
 bool Network::Reachable(const Address& from, const Address& to) const {
-  return down_.count(from.WithPort(0)) == 0 && down_.count(to.WithPort(0)) == 0 &&
-         blocked_.count({from.WithPort(0), to.WithPort(0)}) == 0;
+  return !Has(down_, from) && !Has(down_, to) &&
+         (blocked_.empty() || blocked_.count({from.WithPort(0), to.WithPort(0)}) == 0);
 }
 
 bool Network::Lost(const Address& from, const Address& to) {
@@ -45,9 +45,12 @@ bool Network::Lost(const Address& from, const Address& to) {
 }
 
 void Network::SendDatagram(const Address& from, const Address& to, std::string_view datagram) {
-  if (local_fault_.count(from.WithPort(0)) > 0) return;
-  old_.push_back({from, to, std::string(datagram)});
-  if (old_.size() > kOldDatagrams) old_.pop_front();
+  // A process that was killed says nothing while it is torn down.
+  if (Has(local_fault_, from) || sockets_.count(from) == 0) return;
+  if (faults.replay > 0) {
+    old_.push_back({from, to, std::string(datagram)});
+    if (old_.size() > kOldDatagrams) old_.pop_front();
+  }
   const int copies = 1 + (world_.Chance(faults.duplicate) ? 1 : 0);
   for (int i = 0; i < copies; ++i) {
     if (Lost(from, to)) continue;
@@ -58,9 +61,14 @@ void Network::SendDatagram(const Address& from, const Address& to, std::string_v
     });
   }
   if (world_.Chance(faults.replay)) {
-    const Sent sent = old_[world_.Random() % old_.size()];
+    const Sent& sent = old_[static_cast<size_t>(world_.Draw() % old_.size())];
     world_.After(Delay(), [this, sent] { Deliver(sent.from, sent.to, sent.datagram); });
   }
+}
+
+void Network::ReplayAll() {
+  for (const Sent& sent : old_)
+    world_.After(Delay(), [this, sent] { Deliver(sent.from, sent.to, sent.datagram); });
 }
 
 void Network::Deliver(const Address& from, const Address& to, std::string datagram) {
@@ -91,7 +99,7 @@ void Network::ReportRefused(const Address& sender, const Address& to) {
 }
 
 void Network::SendSegment(const Address& from, const Address& to, Reactor::Callback arrive) {
-  if (!Reachable(from, to) || local_fault_.count(from.WithPort(0)) > 0) return;
+  if (!Reachable(from, to) || Has(local_fault_, from)) return;
   Nanos delay = Delay();
   if (world_.Chance(faults.loss)) delay += 200 * kMillisecond;  // sent again by TCP
   world_.After(delay, [this, from, to, arrive = std::move(arrive)]() mutable {
@@ -99,13 +107,13 @@ void Network::SendSegment(const Address& from, const Address& to, Reactor::Callb
   });
 }
 
-void Network::SendEcho(const Address& from, const Address& to, std::function<void(EchoResult)> result) {
-  if (local_fault_.count(from.WithPort(0)) > 0)
-    return world_.After(0, [result = std::move(result)] { result(EchoResult::kLocalFault); });
+void Network::SendEcho(const Address& from, const Address& to, EchoCallback result) {
+  if (Has(local_fault_, from))
+    return world_.After(0, [result = std::move(result)]() mutable { result(EchoResult::kLocalFault); });
   if (Lost(from, to)) return;
   Nanos delay = 2 * Delay();
   if (world_.Chance(faults.slow_echo)) delay += world_.Between(20 * kMillisecond, 100 * kMillisecond);
-  world_.After(delay, [this, from, to, result = std::move(result)] {
+  world_.After(delay, [this, from, to, result = std::move(result)]() mutable {
     if (Lost(to, from)) return;
     result(Rejects(to) ? EchoResult::kRejected : EchoResult::kReply);
   });

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -39,7 +38,7 @@ class Network {
 
   // A machine that is down is silent in both directions, whatever runs on it.
   void SetDown(const Address& machine, bool down) { Mark(down_, machine, down); }
-  bool IsDown(const Address& machine) const { return down_.count(machine.WithPort(0)) > 0; }
+  bool IsDown(const Address& machine) const { return Has(down_, machine); }
   // A firewall before the machine answers everything with a rejection.
   void SetReject(const Address& machine, bool reject) { Mark(reject_, machine, reject); }
   // This machine's own firewall forbids sending.
@@ -48,20 +47,27 @@ class Network {
   void Heal();
   bool Reachable(const Address& from, const Address& to) const;
 
+  // All that was sent lately, once more. Only what was sent while some fault of `replay` was set is known.
+  void ReplayAll();
+
   void SendDatagram(const Address& from, const Address& to, std::string_view datagram);
   // A segment of a connection: lost if the way is cut when it is sent or when it arrives, otherwise late at
   // most. Runs as an event of nature.
   void SendSegment(const Address& from, const Address& to, Reactor::Callback arrive);
   enum class EchoResult : uint8_t { kReply, kRejected, kLocalFault };
+  using EchoCallback = absl::AnyInvocable<void(EchoResult)>;
   // One echo packet; no result if it or its reply is lost.
-  void SendEcho(const Address& from, const Address& to, std::function<void(EchoResult)> result);
+  void SendEcho(const Address& from, const Address& to, EchoCallback result);
 
-  bool Rejects(const Address& machine) const { return reject_.count(machine.WithPort(0)) > 0; }
+  bool Rejects(const Address& machine) const { return Has(reject_, machine); }
   void Bind(const Address& address, SimSocket* socket) { sockets_[address] = socket; }
   void Unbind(const Address& address) { sockets_.erase(address); }
 
  private:
   static void Mark(std::set<Address>& set, const Address& machine, bool member);
+  static bool Has(const std::set<Address>& set, const Address& machine) {
+    return !set.empty() && set.count(machine.WithPort(0)) > 0;
+  }
   Nanos Delay() { return world_.Between(faults.least_delay, faults.most_delay); }
   bool Lost(const Address& from, const Address& to);
   void Deliver(const Address& from, const Address& to, std::string datagram);

@@ -294,6 +294,44 @@ TEST(Scenario, RouterThatHasLostItsNetworkRelocatesNothing) {
   ExpectHolds(cloud);
 }
 
+// What cannot be asked says nothing of the hosts, and it is not waited for either.
+TEST(Scenario, PlacementThatCanAskNobodyEndsAndIsTriedAnew) {
+  Cloud cloud(CloudOptions{});
+  const Address proxy = cloud.proxy(0).address;
+  cloud.network().SetLocalFault(proxy, true);
+  cloud.proxy(0).client->Send(Cloud::KeyOf(0), true, kMillisecond);
+  cloud.Run(kSecond);
+  EXPECT_EQ(cloud.proxy(0).client->counts().codes.count(RouteCode::kIsolated), 1u) << Notes(cloud);
+  cloud.network().SetLocalFault(proxy, false);
+  cloud.proxy(0).client->Send(Cloud::KeyOf(0), true, kMillisecond);
+  cloud.Run(2 * kSecond);
+  EXPECT_EQ(cloud.Ok(), 1u) << Notes(cloud);
+  ExpectHolds(cloud);
+}
+
+TEST(Scenario, ProxyThatIsKilledOrFrozenTakesItsRequestsAlone) {
+  for (const bool dies : {true, false}) {
+    Cloud cloud(CloudOptions{});
+    cloud.Warm();
+    cloud.Run(kSecond, kRepeatable);
+    if (dies)
+      cloud.KillProxy(0);
+    else
+      cloud.FreezeProxy(0);
+    cloud.Run(10 * kSecond, kRepeatable);
+    EXPECT_EQ(cloud.proxy(1).counts().failed, 0u) << Notes(cloud);
+    EXPECT_EQ(cloud.invariants().relocations(), 0u) << Notes(cloud);
+    if (dies)
+      cloud.StartProxy(0);
+    else
+      cloud.ThawProxy(0);
+    const uint64_t before = cloud.proxy(0).counts().ok;
+    cloud.Run(2 * kSecond, kRepeatable);
+    EXPECT_GT(cloud.proxy(0).counts().ok, before + 100) << Notes(cloud);
+    ExpectHolds(cloud);
+  }
+}
+
 TEST(Scenario, TwoHostsOfSixDieAtOnceAndNothingFails) {
   Cloud cloud(Wide());
   cloud.Warm();
