@@ -59,5 +59,18 @@ TEST(Ports, TheWholeRangeIsGivenOnceEach) {
   EXPECT_FALSE(ports.Allocate("c", 0).ok());
 }
 
+// What the two incarnations before it may have granted is left alone.
+TEST(Ports, AnIncarnationKeepsClearOfTheTwoBeforeIt) {
+  std::set<uint16_t> taken[3];
+  for (uint64_t incarnation = 0; incarnation < 3; ++incarnation) {
+    Ports ports(20'000, 20'063, 17 * incarnation, [](uint16_t) { return true; });
+    ports.Prefer(incarnation);
+    for (int i = 0; i < 8; ++i) taken[incarnation].insert(*ports.Allocate(std::to_string(i), 0));
+  }
+  std::set<uint16_t> all;
+  for (const std::set<uint16_t>& some : taken) all.insert(some.begin(), some.end());
+  EXPECT_EQ(all.size(), 24u);
+}
+
 }  // namespace
 }  // namespace fastcontainer
