@@ -139,7 +139,9 @@ void Container::Grant(const std::vector<Waiters::iterator>& waiters) {
   }
   Divide();
   for (const Waiters::iterator& waiter : waiters) {
-    SendGrant(leases_.Find(waiter->first), waiter->second.request_id);
+    // None if the router was started again while it waited: the lease of its new process has replaced it.
+    if (Lease* const lease = leases_.Find(waiter->first); lease != nullptr)
+      SendGrant(lease, waiter->second.request_id);
     waiters_.erase(waiter);
   }
   PushShares();

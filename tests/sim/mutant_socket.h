@@ -33,7 +33,7 @@ class ReplayedSocket final : public DatagramSocket {
 
  private:
   // Of the format in lib/dispatch/channel.cc.
-  static constexpr size_t kSender = 1, kBoot = 9, kSequence = 17, kMac = 16;
+  static constexpr size_t kSender = 1, kBoot = 9, kSequence = 17, kType = 25, kMac = 16;
   struct Newest {
     uint64_t boot = 0, sequence = 0;
   };
@@ -46,6 +46,20 @@ class ReplayedSocket final : public DatagramSocket {
     for (size_t i = 0; i < 8; ++i) (*out)[offset + i] = static_cast<char>((value >> (8 * i)) & 0xff);
   }
 
+  // What is sealed with a question: the address of its receiver.
+  std::string Destination(MessageType type) const {
+    const bool bound = type == MessageType::kEcho || type == MessageType::kAcquire ||
+                       type == MessageType::kRenew || type == MessageType::kRelease ||
+                       type == MessageType::kPeerProbe || type == MessageType::kPrepare;
+    if (!bound) return "";
+    const Address own = socket_->local_address();
+    std::string out(own.ip.begin(), own.ip.end());
+    out.push_back(4);
+    out.push_back(static_cast<char>(own.port & 0xff));
+    out.push_back(static_cast<char>(own.port >> 8));
+    return out;
+  }
+
   std::string Renewed(std::string_view datagram) {
     std::string out(datagram);
     Newest& newest = newest_[Get(out, kSender)];
@@ -54,9 +68,10 @@ class ReplayedSocket final : public DatagramSocket {
     Put(newest.boot, kBoot, &out);
     Put(newest.sequence, kSequence, &out);
     out.resize(out.size() - kMac);
+    const std::string sealed = out + Destination(static_cast<MessageType>(out[kType]));
     unsigned char mac[kMac];
-    crypto_generichash(mac, kMac, reinterpret_cast<const unsigned char*>(out.data()), out.size(), key_.data(),
-                       key_.size());
+    crypto_generichash(mac, kMac, reinterpret_cast<const unsigned char*>(sealed.data()), sealed.size(),
+                       key_.data(), key_.size());
     out.append(reinterpret_cast<const char*>(mac), kMac);
     return out;
   }

@@ -142,14 +142,14 @@ void FewPorts(CloudOptions& options) {
 constexpr const char* kWrongContainer = "a request for";
 
 TEST(Mutant, RouterThatHonoursALeaseAfterItsEnd) {
-  EXPECT_TRUE(Caught(300, kWrongContainer, [](CloudOptions& o) {
+  EXPECT_TRUE(Caught(2'000, kWrongContainer, [](CloudOptions& o) {
     FewPorts(o);
     o.router_rate = 0.02;
   }));
 }
 
 TEST(Mutant, DispatcherThatUsesAnAddressAgainWhileALeaseNamesIt) {
-  EXPECT_TRUE(Caught(300, kWrongContainer, [](CloudOptions& o) {
+  EXPECT_TRUE(Caught(2'000, kWrongContainer, [](CloudOptions& o) {
     FewPorts(o);
     o.dispatcher_rate = 20;
   }));

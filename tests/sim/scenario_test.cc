@@ -332,6 +332,25 @@ TEST(Scenario, ProxyThatIsKilledOrFrozenTakesItsRequestsAlone) {
   }
 }
 
+TEST(Scenario, ProxyThatIsStartedAgainWhileItWaitsIsGrantedOneLease) {
+  CloudOptions options;
+  options.machines = 1;
+  options.proxies = 1;
+  Cloud cloud(options);
+  cloud.machine(0).faults.least_start = cloud.machine(0).faults.most_start = kSecond;
+  for (const bool again : {false, true}) {
+    if (again) {
+      cloud.KillProxy(0);
+      cloud.StartProxy(0);
+    }
+    cloud.proxy(0).client->Send(Cloud::KeyOf(0), true, kMillisecond);
+    cloud.Run(300 * kMillisecond);
+  }
+  cloud.Run(3 * kSecond);
+  EXPECT_EQ(cloud.Ok(), 1u) << Notes(cloud);
+  ExpectHolds(cloud);
+}
+
 TEST(Scenario, TwoHostsOfSixDieAtOnceAndNothingFails) {
   Cloud cloud(Wide());
   cloud.Warm();
