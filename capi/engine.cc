@@ -86,6 +86,8 @@ int32_t ReadRouterOptions(const fc_engine_options& in, RouterOptions* out, fc_er
   SetIfGiven(in.freshness_ns, &out->freshness);
   SetIfGiven(in.guard_ns, &out->guard);
   SetIfGiven(in.service_deadline_ns, &out->service_deadline);
+  out->snapshot = Copy(in.snapshot_path);
+  SetIfGiven(in.snapshot_every_ns, &out->snapshot_every);
   out->confirm = in.confirm != 0 ? in.confirm : 1;
   if (const int32_t code = ReadAdmission(in, &out->admit_by, error); code != FC_OK) return code;
   if (const int32_t code = ReadAddresses("peers", in.peers, in.peer_count, /*port=*/true, &out->peers, error);

@@ -358,7 +358,10 @@ typedef struct fc_engine_options {
   const fc_str* peers; /* other routers: numeric addresses with the ports of their bind_address. One that
                           reaches a host which this engine does not stops a relocation */
   uint32_t peer_count;
-  uint32_t admission; /* FC_ADMISSION_ */
+  uint32_t admission;   /* FC_ADMISSION_ */
+  fc_str snapshot_path; /* a file with what is known of the CMDB, for a start while the CMDB is away; written
+                           now and then and by fc_engine_destroy(); empty: none */
+  uint64_t snapshot_every_ns; /* default 5 min */
 } fc_engine_options;
 
 FC_API void fc_engine_options_init(fc_engine_options* options);

@@ -204,6 +204,7 @@ std::optional<Config> FromJson(const json& value, std::string* error) {
   ReadProfile(fields, &config);
   ReadAdmission(fields, &config);
   fields.Read("no_relocation", &config.no_relocation);
+  fields.Read("snapshot", &config.snapshot);
   fields.Read("freshness_ms", &config.freshness, 1, kMaxMs);
   fields.Read("guard_ms", &config.guard, 1, kMaxMs);
   fields.Read("service_deadline_ms", &config.service_deadline, 1, kMaxMs);

@@ -67,6 +67,7 @@ struct Config {
   bool paper = false;
   bool prepare = true;
   bool no_relocation = false;
+  std::string snapshot;
   std::string log = "-";
   int32_t log_level = 1;  // FC_LOG_INFO, of the library's messages
   TimeoutConfig timeouts;

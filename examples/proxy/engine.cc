@@ -34,6 +34,7 @@ void SetOptions(const Config& config, const std::vector<fc_str>& witnesses, cons
   options->confirm = static_cast<uint32_t>(config.confirm);
   options->admission = config.admission;
   options->no_relocation = config.no_relocation ? 1 : 0;
+  options->snapshot_path = Str(config.snapshot);
   SetIf(config.limits.queue_per_container, &options->queue_per_container);
   SetIf(config.limits.queue_total, &options->queue_total);
   SetIf(config.limits.relocations_per_second, &options->relocations_per_second);

@@ -140,6 +140,8 @@ struct RouterOptions {
   Nanos service_deadline = 100 * kMillisecond;
   Nanos overload_hold = 10 * kSecond;  // a host must be overloaded for so long before a container leaves it
   Nanos overload_move_every = 5 * kSecond;  // and then one leaves at a time
+  std::string snapshot;                     // a file for a start without the CMDB; "": none
+  Nanos snapshot_every = 300 * kSecond;     // and at the router's end
   uint64_t seed = 1;                        // of `op` ids and jitter
 };
 
@@ -155,8 +157,13 @@ struct RouterStats {
   uint64_t second_key = 0;                           // datagrams that were sealed with the second cluster key
   uint64_t open_tickets = 0, waiting = 0, leases = 0, hosts = 0, hosts_down = 0, hosts_overloaded = 0,
            containers = 0, keys = 0;
-  Nanos cache_age = 0;       // of the oldest mirror that is not fresh; 0: all are
-  uint32_t cache_stale = 0;  // mirrors that are not fresh
+  // Parts of the cache (hosts, classes, and shards of keys, specs and placements), by state, and the age of
+  // the oldest in it.
+  uint64_t cache_loading = 0, cache_fresh = 0, cache_stale = 0, cache_last_known_good = 0;
+  Nanos cache_stale_age = 0, cache_last_known_good_age = 0;
+  uint64_t cache_errors = 0;     // listings that failed
+  uint64_t records_refused = 0;  // rubbish that did not replace a good record
+  uint64_t snapshots_written = 0, snapshots_failed = 0;
 };
 
 }  // namespace fastcontainer

@@ -1,6 +1,7 @@
 #include "lib/cmdb/mirror.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace fastcontainer {
@@ -23,12 +24,14 @@ uint64_t NextRandom(uint64_t* state) {
 
 }  // namespace
 
-Mirror::Mirror(Cmdb& cmdb, Reactor& reactor, std::string prefix, Observer observer, uint64_t seed)
+Mirror::Mirror(Cmdb& cmdb, Reactor& reactor, std::string prefix, Observer observer, uint64_t seed,
+               std::shared_ptr<StringTable> strings)
     : cmdb_(cmdb),
       reactor_(reactor),
       prefix_(std::move(prefix)),
       observer_(std::move(observer)),
       random_(seed),
+      records_(prefix_, std::move(strings)),
       self_(std::make_shared<Mirror*>(this)) {
   start_timer_ = reactor_.After(0, [this] { StartList(); });
 }
@@ -74,6 +77,7 @@ void Mirror::OnPage(absl::StatusOr<ListPage> page) {
 void Mirror::Retry(std::string error) {
   listing_ = false;
   error_ = std::move(error);
+  ++errors_;
   backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kLastBackoff);
   reactor_.CancelTimer(start_timer_);
   start_timer_ = reactor_.After(Jittered(backoff_), [this] { StartList(); });
@@ -108,41 +112,50 @@ void Mirror::FinishList(uint64_t revision) {
   RunWaits();
 }
 
+bool Mirror::Outranks(const Record& record, const Record& had, bool seeded, bool restored) {
+  if (!restored && !seeded && had.revision >= record.revision) return false;
+  return had.value == record.value || !observer_.accepts || observer_.accepts(record, had);
+}
+
 std::vector<Mirror::Change> Mirror::Swap(uint64_t revision, bool restored) {
+  std::vector<Change> deleted;
   std::vector<Change> changes;
-  for (auto next = records_.begin(); next != records_.end();) {
-    // What is newer than the listing was fed or watched meanwhile.
-    const bool covered = restored || next->second.seeded || next->second.record.revision <= revision;
-    if (!covered || shadow_.count(next->first) > 0) {
-      ++next;
-      continue;
+  RecordTable next = records_.Fresh();
+  auto listed = shadow_.begin();
+  const auto add_listed = [&] {
+    Record& record = (listed++)->second;
+    const auto deletion = deletions_.find(record.key);
+    if (!restored && deletion != deletions_.end() && deletion->second > record.revision) return;
+    next.Put(record, false);
+    changes.push_back({std::move(record), false});
+  };
+  records_.ForEach([&](const Record& had, bool seeded) {
+    while (listed != shadow_.end() && listed->first < had.key) add_listed();
+    if (listed == shadow_.end() || listed->first != had.key) {
+      // What is newer than the listing was fed or watched meanwhile.
+      if (restored || seeded || had.revision <= revision) {
+        deleted.push_back({{had.key, "", revision}, true});
+      } else {
+        next.Put(had, false);
+      }
+      return;
     }
-    changes.push_back({{next->first, "", revision}, true});
-    next = records_.erase(next);
-  }
+    Record& record = (listed++)->second;
+    const bool outranks = Outranks(record, had, seeded, restored);
+    const bool same = had.revision == record.revision && had.value == record.value;
+    next.Put(outranks ? record : had, !outranks && seeded);
+    if (outranks && !same) changes.push_back({std::move(record), false});
+  });
+  while (listed != shadow_.end()) add_listed();
+  records_ = std::move(next);
   if (restored) {
     deletions_.clear();
     applied_ = revision;
   }
-  for (auto& [key, record] : shadow_) {
-    const auto had = records_.find(key);
-    const auto deletion = deletions_.find(key);
-    if (had != records_.end()) {
-      const bool outranks = restored || had->second.seeded || had->second.record.revision < record.revision;
-      const bool same =
-          had->second.record.revision == record.revision && had->second.record.value == record.value;
-      if (outranks) had->second = {record, false};
-      if (!outranks || same) continue;
-    } else if (deletion != deletions_.end() && deletion->second > record.revision) {
-      continue;
-    } else {
-      records_.emplace(key, Entry{record, false});
-    }
-    changes.push_back({std::move(record), false});
-  }
   shadow_.clear();
   Advance(revision);
-  return changes;
+  std::move(changes.begin(), changes.end(), std::back_inserter(deleted));
+  return deleted;
 }
 
 void Mirror::Restart() {
@@ -201,8 +214,8 @@ void Mirror::ArmResync() {
 }
 
 bool Mirror::IsOld(const Record& record) const {
-  if (const auto had = records_.find(record.key); had != records_.end())
-    return had->second.record.revision >= record.revision;
+  if (const std::optional<RecordTable::State> had = records_.StateOf(record.key))
+    return had->revision >= record.revision;
   // Everything up to `applied_` is in the copy: what is not there was deleted.
   if (loaded_ && record.revision <= applied_) return true;
   const auto deletion = deletions_.find(record.key);
@@ -213,12 +226,14 @@ bool Mirror::IsOld(const Record& record) const {
 bool Mirror::Apply(const Record& record, bool deleted) {
   if (IsOld(record)) return false;
   if (!deleted) {
+    if (const std::optional<Record> had = observer_.accepts ? records_.Find(record.key) : std::nullopt)
+      if (had->value != record.value && !observer_.accepts(record, *had)) return false;
     deletions_.erase(record.key);
-    records_.insert_or_assign(record.key, Entry{record, false});
+    records_.Put(record, false);
     return true;
   }
   deletions_.insert_or_assign(record.key, record.revision);
-  return records_.erase(record.key) > 0;
+  return records_.Erase(record.key);
 }
 
 void Mirror::Advance(uint64_t applied) {
@@ -234,7 +249,7 @@ void Mirror::Seed(const std::vector<Record>& records, Nanos age) {
   std::vector<Change> changes;
   for (const Record& record : records) {
     if (record.revision == 0 || !record.key.starts_with(prefix_) || !Apply(record, false)) continue;
-    records_.find(record.key)->second.seeded = true;
+    records_.Put(record, true);
     changes.push_back({record, false});
   }
   if (Tell(changes)) SetState(State::kLastKnownGood);
@@ -251,13 +266,8 @@ void Mirror::FeedDeleted(std::string_view key, uint64_t revision) {
   if (Apply(record, true)) Tell({{record, true}});
 }
 
-const Record* Mirror::Find(std::string_view key) const {
-  const auto found = records_.find(key);
-  return found == records_.end() ? nullptr : &found->second.record;
-}
-
 void Mirror::ForEach(absl::FunctionRef<void(const Record&)> visit) const {
-  for (const auto& [key, entry] : records_) visit(entry.record);
+  records_.ForEach([&](const Record& record, bool) { visit(record); });
 }
 
 Nanos Mirror::age() const {
@@ -269,11 +279,9 @@ Nanos Mirror::age() const {
 bool Mirror::Tell(const std::vector<Change>& changes) {
   const std::shared_ptr<Mirror*> self = self_;
   for (const Change& change : changes) {
-    const auto now = records_.find(change.record.key);
-    const bool present = now != records_.end();
+    const std::optional<RecordTable::State> now = records_.StateOf(change.record.key);
     // An observer may have fed something newer of this key already, and told itself of it.
-    if (present == change.deleted || (present && now->second.record.revision != change.record.revision))
-      continue;
+    if (now.has_value() == change.deleted || (now && now->revision != change.record.revision)) continue;
     if (observer_.on_change) observer_.on_change(change.record, change.deleted);
     if (*self == nullptr) return false;
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "fastcontainer/cmdb.h"
+#include "lib/cmdb/record_table.h"
 
 namespace fastcontainer {
 
@@ -33,12 +35,16 @@ class Mirror {
     // A deleted record has its key and the revision of the deletion.
     absl::AnyInvocable<void(const Record& record, bool deleted)> on_change;
     absl::AnyInvocable<void(State state)> on_state;
+    // Whether a record may take the place of `had`, which is not `record`; null: any may. What it refuses is
+    // as if the store had not changed it: rubbish takes nothing away.
+    absl::AnyInvocable<bool(const Record& record, const Record& had)> accepts;
   };
   using WaitId = uint64_t;  // 0 names no wait
 
   // Starts to load in the loop's next round. `seed` makes the jitter of retries and of the resync that runs
-  // each 10 minutes.
-  Mirror(Cmdb& cmdb, Reactor& reactor, std::string prefix, Observer observer, uint64_t seed = 1);
+  // each 10 minutes. Mirrors may share their strings.
+  Mirror(Cmdb& cmdb, Reactor& reactor, std::string prefix, Observer observer, uint64_t seed = 1,
+         std::shared_ptr<StringTable> strings = std::make_shared<StringTable>());
   ~Mirror();
   Mirror(const Mirror&) = delete;
   Mirror& operator=(const Mirror&) = delete;
@@ -55,10 +61,11 @@ class Mirror {
   // Until then what is there stays.
   void Restart();
 
-  // Null if absent, or not known while state() is kLoading. Valid until the entry's next change.
-  const Record* Find(std::string_view key) const;
+  // None if absent, or not known while state() is kLoading.
+  std::optional<Record> Find(std::string_view key) const { return records_.Find(key); }
   // Ascending by key; `visit` must not change the mirror.
   void ForEach(absl::FunctionRef<void(const Record&)> visit) const;
+  const RecordTable& records() const { return records_; }
   size_t size() const { return records_.size(); }
 
   State state() const { return state_; }
@@ -71,6 +78,7 @@ class Mirror {
   const std::string& prefix() const { return prefix_; }
   // The last error of the store, "" if it answered last.
   const std::string& error() const { return error_; }
+  uint64_t errors() const { return errors_; }  // so many so far
 
   // Runs `callback` once when loaded(), never inside the call.
   WaitId WhenLoaded(absl::AnyInvocable<void()> callback);
@@ -83,17 +91,13 @@ class Mirror {
     bool deleted;
   };
 
-  struct Entry {
-    Record record;
-    bool seeded = false;  // by a snapshot, whose revisions the store may not have any more
-  };
-
   void StartList();
   void RequestPage(std::string_view after, uint64_t at_revision);
   void OnPage(absl::StatusOr<ListPage> page);
   void FinishList(uint64_t revision);
   bool IsBehind(uint64_t revision);
   std::vector<Change> Swap(uint64_t revision, bool restored);
+  bool Outranks(const Record& record, const Record& had, bool seeded, bool restored);
   void StartWatch();
   void OnEvent(const WatchEvent& event);
   void Retry(std::string error);
@@ -119,7 +123,7 @@ class Mirror {
   bool connected_ = false;
   Nanos current_at_ = 0;  // when the copy was last known to be current
   uint64_t applied_ = 0;
-  std::map<std::string, Entry, std::less<>> records_;
+  RecordTable records_;
   // Deletions newer than `applied_`, or since a listing began: an older change may still be on its way.
   std::map<std::string, uint64_t, std::less<>> deletions_;
   std::map<std::string, Record, std::less<>> shadow_;  // the listing in progress
@@ -134,6 +138,7 @@ class Mirror {
   int lists_behind_ = 0;
   bool restarted_ = false;  // the listing in progress, or the next one, is of another history
   std::string error_;
+  uint64_t errors_ = 0;
   WaitId next_wait_ = 1;
   std::map<WaitId, absl::AnyInvocable<void()>> waits_;
   std::shared_ptr<Mirror*> self_;  // cleared by the destructor

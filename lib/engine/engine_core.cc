@@ -45,7 +45,8 @@ absl::StatusOr<std::unique_ptr<Engine::Core>> Engine::Core::Create(EngineOptions
   core->boot = static_cast<uint64_t>(core->reactor->WallNow());
   if (absl::Status status = core->OpenProberOf(); !status.ok()) return status;
   if (absl::Status status = core->OpenCmdbOf(options); !status.ok()) return status;
-  if (absl::Status status = core->MakeRouter(std::move(options.router)); !status.ok()) return status;
+  if (absl::Status status = core->MakeRouter(std::move(options.router), options.cmdb_url); !status.ok())
+    return status;
   return core;
 }
 
@@ -130,7 +131,7 @@ absl::Status Engine::Core::OpenCmdbOf(const EngineOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status Engine::Core::MakeRouter(RouterOptions options) {
+absl::Status Engine::Core::MakeRouter(RouterOptions options, const std::string& cmdb_url) {
   if (options.name.empty()) options.name = DefaultName();
   options.seed = RandomSeed();
   const Address local = bind ? bind : *Address::Parse(keys.empty() ? "127.0.0.1" : "0.0.0.0");
@@ -141,7 +142,13 @@ absl::Status Engine::Core::MakeRouter(RouterOptions options) {
     return absl::InternalError(socket.status().message());
   }
   auto channel = std::make_unique<Channel>(*std::move(socket), keys, options.name, boot);
-  const RouterPorts ports{*reactor, *cmdb, *prober, *policy, hook ? &hook : nullptr, log ? &log : nullptr};
+  const RouterPorts ports{*reactor,
+                          *cmdb,
+                          *prober,
+                          *policy,
+                          hook ? &hook : nullptr,
+                          log ? &log : nullptr,
+                          SnapshotSeal{cmdb_url, keys}};
   router = std::make_unique<Router>(ports, std::move(channel), std::move(options));
   return absl::OkStatus();
 }

@@ -46,7 +46,7 @@ class Engine::Core {
   absl::Status ReadKeys(const EngineOptions& options);
   absl::Status OpenProberOf();
   absl::Status OpenCmdbOf(const EngineOptions& options);
-  absl::Status MakeRouter(RouterOptions options);
+  absl::Status MakeRouter(RouterOptions options, const std::string& cmdb_url);
 };
 
 }  // namespace fastcontainer

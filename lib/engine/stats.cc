@@ -73,8 +73,22 @@ constexpr RouterStat kRouterStats[] = {
     {"fastcontainer_hosts_down", "", "Hosts that are believed to be down.", false, &RouterStats::hosts_down},
     {"fastcontainer_hosts_overloaded", "", "Hosts whose latest report says that they are overloaded.", false,
      &RouterStats::hosts_overloaded},
-    {"fastcontainer_containers_cached", "", "Containers in the cache.", false, &RouterStats::containers},
-    {"fastcontainer_keys_cached", "", "Keys in the cache.", false, &RouterStats::keys},
+    {"fastcontainer_containers_cached", "", "Containers in use.", false, &RouterStats::containers},
+    {"fastcontainer_keys_cached", "", "Keys in use.", false, &RouterStats::keys},
+    {"fastcontainer_cache_parts", "state=\"fresh\"",
+     "Parts of the cache (hosts, classes, shards of keys, specs and placements), by state.", false,
+     &RouterStats::cache_fresh},
+    {"fastcontainer_cache_parts", "state=\"stale\"", "", false, &RouterStats::cache_stale},
+    {"fastcontainer_cache_parts", "state=\"last-known-good\"", "", false,
+     &RouterStats::cache_last_known_good},
+    {"fastcontainer_cache_parts", "state=\"loading\"", "", false, &RouterStats::cache_loading},
+    {"fastcontainer_cache_errors_total", "", "Listings of the CMDB that failed.", true,
+     &RouterStats::cache_errors},
+    {"fastcontainer_cache_records_refused_total", "", "Records that made no sense and replaced no good one.",
+     true, &RouterStats::records_refused},
+    {"fastcontainer_cache_snapshots_total", "outcome=\"written\"", "Snapshots of the cache.", true,
+     &RouterStats::snapshots_written},
+    {"fastcontainer_cache_snapshots_total", "outcome=\"failed\"", "", true, &RouterStats::snapshots_failed},
 };
 
 struct DispatcherStat {
@@ -132,11 +146,11 @@ std::string HostLabel(std::string_view host) {
 void ForEachRouterStat(const RouterStats& stats, const std::function<void(const Stat&)>& callback) {
   for (const RouterStat& row : kRouterStats)
     callback(Stat{row.counter, row.name, row.labels, row.help, static_cast<double>(stats.*row.value)});
-  callback(Stat{false, "fastcontainer_cache_stale", "", "Parts of the cache that are not fresh.",
-                static_cast<double>(stats.cache_stale)});
-  callback(Stat{false, "fastcontainer_cache_age_seconds", "",
-                "Age of the oldest part of the cache that is not fresh.",
-                Seconds(static_cast<uint64_t>(stats.cache_age))});
+  callback(Stat{false, "fastcontainer_cache_age_seconds", "state=\"stale\"",
+                "Age of the oldest part of the cache in this state; 0: there is none.",
+                Seconds(static_cast<uint64_t>(stats.cache_stale_age))});
+  callback(Stat{false, "fastcontainer_cache_age_seconds", "state=\"last-known-good\"", "",
+                Seconds(static_cast<uint64_t>(stats.cache_last_known_good_age))});
 }
 
 }  // namespace

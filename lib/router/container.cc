@@ -1,5 +1,6 @@
 // What the router knows of one container: its records, decoded, and their changes.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,8 +13,8 @@ namespace fastcontainer {
 
 namespace {
 
-uint64_t HashOf(const Record* record) {
-  return record == nullptr ? 0 : XXH3_64bits(record->value.data(), record->value.size());
+uint64_t HashOf(const std::optional<Record>& record) {
+  return !record ? 0 : XXH3_64bits(record->value.data(), record->value.size());
 }
 
 }  // namespace
@@ -24,7 +25,9 @@ Container& Router::Core::Find(std::string_view id) {
     auto c = container_pool_.New();
     c->id = std::string(id);
     c->hash = XXH3_64bits(id.data(), id.size());
+    ages_.push_back(c.get());
     found = containers_.emplace(c->id, std::move(c)).first;
+    ArmIdle();
   }
   return *found->second;
 }
@@ -61,17 +64,16 @@ bool Router::Core::Load(Container& c) {
 
 void Router::Core::ReadRecords(Container& c, const Directory::ContainerRecords& records) {
   if (!std::exchange(c.known, true)) c.loaded = reactor_.Now();
-  const uint64_t spec_revision = records.spec != nullptr ? records.spec->revision : 0;
-  const uint64_t class_revision = records.spec_class != nullptr ? records.spec_class->revision : 0;
+  const uint64_t spec_revision = records.spec ? records.spec->revision : 0;
+  const uint64_t class_revision = records.spec_class ? records.spec_class->revision : 0;
   const uint64_t spec_hash = HashOf(records.spec) * 31 + HashOf(records.spec_class);
   if (spec_revision != c.spec_revision || class_revision != c.class_revision || spec_hash != c.spec_hash) {
     if (spec_revision == 0) {
       c.spec_revision = 0;
       c.bad_spec.clear();
     } else {
-      absl::StatusOr<Spec> spec =
-          DecodeSpec(records.spec->value,
-                     records.spec_class != nullptr ? std::string_view(records.spec_class->value) : "");
+      absl::StatusOr<Spec> spec = DecodeSpec(
+          records.spec->value, records.spec_class ? std::string_view(records.spec_class->value) : "");
       if (spec.ok()) {
         c.spec = *std::move(spec);
         c.spec_revision = spec_revision;
@@ -86,7 +88,7 @@ void Router::Core::ReadRecords(Container& c, const Directory::ContainerRecords& 
       }
     }
   }
-  if (records.placement == nullptr) {
+  if (!records.placement) {
     if (c.placement_revision == 0) return;
     // Placements are not deleted: the store went back to before it, or somebody took it by hand.
     c.placement = Placement();
@@ -139,12 +141,11 @@ void Router::Core::SetHost(Container& c, HostState* host) {
 }
 
 void Router::Core::OnKey(std::string_view key, std::string_view container) {
-  const auto found = keys_.find(key);
-  if (found == keys_.end()) return;
+  if (keys_.Find(key) == nullptr) return;
   if (container.empty()) {
-    keys_.erase(found);
+    keys_.Erase(key);
   } else {
-    found->second = &Find(container);
+    keys_.Bind(key, &Find(container));
   }
 }
 

@@ -1,7 +1,7 @@
 // The router's state and its parts. One class, several files by subject: route.cc (requests and queues),
 // tickets.cc, container.cc (its records), ask.cc (the dispatch protocol), relocate.cc (placement),
-// verdicts.cc (what follows when a host is lost, and whether to believe it), confirm.cc (what peers say of
-// it), heartbeats.cc (what the CMDB says of it), overload.cc.
+// idle.cc, verdicts.cc (what follows when a host is lost, and whether to believe it), confirm.cc (what peers
+// say of it), heartbeats.cc (what the CMDB says of it), overload.cc.
 #ifndef FASTCONTAINER_LIB_ROUTER_CORE_H_
 #define FASTCONTAINER_LIB_ROUTER_CORE_H_
 
@@ -18,12 +18,11 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
-#include "lib/base/huge_pages.h"
 #include "lib/router/directory.h"
 #include "lib/router/hosts.h"
+#include "lib/router/key_table.h"
 #include "lib/router/pool.h"
 #include "lib/router/router.h"
-#include "lib/router/short_name.h"
 #include "lib/router/token_bucket.h"
 #include "lib/router/wait_list.h"
 
@@ -136,8 +135,10 @@ struct alignas(64) Container {
   std::vector<Pool<Lease>::Ptr> more_leases;  // beside the first, while older ones have open tickets
   Ask ask;
   std::unique_ptr<Relocation> relocation;
-  int rounds = 0;        // relocations since it last served
-  bool reading = false;  // a linearizable read of its placement is on its way
+  int rounds = 0;                  // relocations since it last served
+  bool reading = false;            // a linearizable read of its placement is on its way
+  uint32_t held = 0;               // by what waits for a timer and is in no list
+  std::vector<size_t> key_hashes;  // of keys_
   Nanos failed_until = 0;
   RouteError failure;
   std::vector<std::pair<HostState*, Nanos>> full;  // hosts that said FULL, until when
@@ -285,6 +286,12 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void SetHost(Container& c, HostState* host);
   void Reread(Container& c);
 
+  // idle.cc
+  bool Idle(const Container& c, Nanos now) const;
+  void Leave(Container& c);
+  void LookForIdle();
+  void ArmIdle();
+
   // ask.cc
   void OnMessage(const Address& from, const Message& message);
   void OnSendError(const Address& to, int error);
@@ -388,9 +395,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
 
   Pool<Lease> lease_pool_;  // before what is made from it
   Pool<Container> container_pool_;
-  absl::flat_hash_map<ShortName, Container*, ShortNameHash, ShortNameEq,
-                      HugePageAllocator<std::pair<const ShortName, Container*>>>
-      keys_;
+  KeyTable<Container> keys_;
   absl::flat_hash_map<std::string, Pool<Container>::Ptr> containers_;
   absl::flat_hash_map<const HostState*, ContainerSet> on_host_;
   absl::flat_hash_map<RouteOp, std::unique_ptr<Waiter>> waiters_;
@@ -398,7 +403,10 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   ContainerSet loading_;            // their records are being read
   ContainerSet relocating_;
   ContainerSet asking_;
-  absl::flat_hash_map<RouteOp, Reactor::TimerId> placing_;  // Place() that waits for records
+  // Place() that waits for records.
+  absl::flat_hash_map<RouteOp, std::pair<Reactor::TimerId, Container*>> placing_;
+  std::deque<Container*> ages_;  // all; who was looked at last stands last
+  Reactor::TimerId idle_timer_ = 0;
   RouteOp next_op_ = 1;
   uint64_t next_request_ = 1;
 

@@ -7,30 +7,40 @@
 
 namespace fastcontainer {
 
-Directory::Directory(Cmdb& cmdb, Reactor& reactor, Observer& observer, LogSink* log, uint64_t seed)
+Directory::Directory(Cmdb& cmdb, Reactor& reactor, Observer& observer, LogSink* log, Options options)
     : cmdb_(cmdb),
       reactor_(reactor),
       observer_(observer),
       log_(log),
-      seed_(seed),
+      seed_(options.seed),
+      options_(std::move(options)),
       restore_mark_(
-          cmdb, reactor, [this] { Restored(); }, seed) {
+          cmdb, reactor, [this] { Restored(); }, options_.seed),
+      self_(std::make_shared<Directory*>(this)) {
   hosts_ = Open(RecordKind::kHost, RecordPrefix(RecordKind::kHost));
   classes_ = Open(RecordKind::kClass, RecordPrefix(RecordKind::kClass));
 }
 
 std::unique_ptr<Mirror> Directory::Open(RecordKind kind, std::string prefix) {
   Mirror::Observer observer;
-  observer.on_change = [this, kind](const Record& record, bool deleted) { Changed(kind, record, deleted); };
-  observer.on_state = [this](Mirror::State) { observer_.OnProgress(); };
-  return std::make_unique<Mirror>(cmdb_, reactor_, std::move(prefix), std::move(observer), ++seed_);
+  observer.on_change = [this, kind](const Record& record, bool deleted) {
+    if (!quiet_) Changed(kind, record, deleted);
+  };
+  observer.on_state = [this](Mirror::State) {
+    if (!quiet_) observer_.OnProgress();
+  };
+  observer.accepts = [this, kind](const Record& record, const Record&) { return Accepts(kind, record); };
+  return std::make_unique<Mirror>(cmdb_, reactor_, std::move(prefix), std::move(observer), ++seed_, strings_);
 }
 
 Mirror& Directory::Shard(RecordKind kind, uint8_t shard) {
   std::unique_ptr<Mirror>& mirror = (kind == RecordKind::kKey    ? keys_
                                      : kind == RecordKind::kSpec ? specs_
                                                                  : placements_)[shard];
-  if (mirror == nullptr) mirror = Open(kind, RecordPrefix(kind, shard));
+  if (mirror == nullptr) {
+    mirror = Open(kind, RecordPrefix(kind, shard));
+    SeedFromSnapshot(*mirror);
+  }
   return *mirror;
 }
 
@@ -52,11 +62,11 @@ Directory::Answer Directory::FindKey(std::string_view key, std::string* containe
   const Mirror& mirror = Shard(RecordKind::kKey, ShardOf(key));
   const Answer state = StateOf(mirror);
   if (state != Answer::kFound) return state;
-  const Record* record = mirror.Find(RecordKey(RecordKind::kKey, key));
-  if (record == nullptr) return Answer::kAbsent;
+  const std::optional<Record> record = mirror.Find(RecordKey(RecordKind::kKey, key));
+  if (!record) return Absent(mirror);
   absl::StatusOr<Key> decoded = DecodeKey(record->value);
   if (!decoded.ok()) {
-    if (log_ != nullptr) (*log_)(LogLevel::kError, "router", std::string(decoded.status().message()));
+    Log(LogLevel::kError, std::string(decoded.status().message()));
     return Answer::kAbsent;
   }
   *container = std::move(decoded->container);
@@ -73,7 +83,7 @@ Directory::Answer Directory::FindContainer(std::string_view container, Container
   }
   out->spec = specs.Find(RecordKey(RecordKind::kSpec, container));
   out->placement = placements.Find(RecordKey(RecordKind::kPlacement, container));
-  if (out->spec == nullptr) return Answer::kAbsent;
+  if (!out->spec) return Absent(specs);
   const absl::StatusOr<std::string> class_name = SpecClass(out->spec->value);
   if (class_name.ok() && !class_name->empty())
     out->spec_class = classes_->Find(RecordKey(RecordKind::kClass, *class_name));
@@ -115,7 +125,7 @@ void Directory::Changed(RecordKind kind, const Record& record, bool deleted) {
       absl::StatusOr<Host> host = DecodeHost(record.value);
       // A rubbish record changes nothing: the last good one stays in force.
       if (host.ok()) return observer_.OnHost(key->name, &*host);
-      if (log_ != nullptr) (*log_)(LogLevel::kError, "router", std::string(host.status().message()));
+      Log(LogLevel::kError, std::string(host.status().message()));
       return;
     }
     case RecordKind::kKey: {
@@ -133,19 +143,81 @@ void Directory::Changed(RecordKind kind, const Record& record, bool deleted) {
   }
 }
 
-Nanos Directory::OldestAge(uint32_t* stale) const {
-  Nanos oldest = 0;
-  *stale = 0;
-  const auto look = [&](const std::unique_ptr<Mirror>& mirror) {
-    if (mirror == nullptr || mirror->state() == Mirror::State::kFresh) return;
-    ++*stale;
-    if (mirror->age() != kForever) oldest = std::max(oldest, mirror->age());
-  };
-  look(hosts_);
-  look(classes_);
+void Directory::ForEachMirror(absl::FunctionRef<void(const Mirror&)> visit) const {
+  visit(*hosts_);
+  visit(*classes_);
   for (const auto* shards : {&keys_, &specs_, &placements_})
-    for (const std::unique_ptr<Mirror>& mirror : *shards) look(mirror);
-  return oldest;
+    for (const std::unique_ptr<Mirror>& mirror : *shards)
+      if (mirror != nullptr) visit(*mirror);
+}
+
+void Directory::AddTo(RouterStats* stats) const {
+  ForEachMirror([stats](const Mirror& mirror) {
+    switch (mirror.state()) {
+      case Mirror::State::kLoading:
+        ++stats->cache_loading;
+        return;
+      case Mirror::State::kFresh:
+        ++stats->cache_fresh;
+        return;
+      case Mirror::State::kStale:
+        ++stats->cache_stale;
+        stats->cache_stale_age = std::max(stats->cache_stale_age, mirror.age());
+        return;
+      case Mirror::State::kLastKnownGood:
+        ++stats->cache_last_known_good;
+        stats->cache_last_known_good_age = std::max(stats->cache_last_known_good_age, mirror.age());
+        return;
+    }
+  });
+  ForEachMirror([stats](const Mirror& mirror) { stats->cache_errors += mirror.errors(); });
+  stats->records_refused = refused_;
+  stats->snapshots_written = saved_;
+  stats->snapshots_failed = not_saved_;
+}
+
+// Only of a record that would replace one that was good.
+bool Directory::Accepts(RecordKind kind, const Record& record) {
+  absl::Status status;
+  switch (kind) {
+    case RecordKind::kKey:
+      status = DecodeKey(record.value).status();
+      break;
+    case RecordKind::kHost:
+      status = DecodeHost(record.value).status();
+      break;
+    case RecordKind::kPlacement:
+      status = DecodePlacement(record.value).status();
+      break;
+    case RecordKind::kClass:
+      status = CheckClass(record.value);
+      break;
+    case RecordKind::kSpec: {
+      const absl::StatusOr<std::string> name = SpecClass(record.value);
+      status = name.status();
+      if (!name.ok()) break;
+      const std::optional<Record> of =
+          name->empty() ? std::nullopt : classes_->Find(RecordKey(RecordKind::kClass, *name));
+      if (of || name->empty()) status = DecodeSpec(record.value, of ? of->value : "").status();
+      break;
+    }
+    case RecordKind::kHeartbeat:
+      break;
+  }
+  if (status.ok()) return true;
+  ++refused_;
+  Log(LogLevel::kError,
+      absl::StrCat(record.key, ": the last good record stays in force: ", std::string(status.message())));
+  return false;
+}
+
+Directory::Answer Directory::Absent(const Mirror& mirror) const {
+  if (mirror.state() != Mirror::State::kLastKnownGood) return Answer::kAbsent;
+  return mirror.error().empty() ? Answer::kLoading : Answer::kUnavailable;
+}
+
+void Directory::Log(LogLevel level, std::string_view message) const {
+  if (log_ != nullptr && *log_) (*log_)(level, "router", message);
 }
 
 }  // namespace fastcontainer

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +15,11 @@
 #include "fastcontainer/cmdb.h"
 #include "fastcontainer/log.h"
 #include "fastcontainer/records.h"
+#include "fastcontainer/router.h"
 #include "lib/cmdb/mirror.h"
 #include "lib/cmdb/restore_mark.h"
+#include "lib/router/snapshot.h"
+#include "lib/router/snapshot_writer.h"
 
 namespace fastcontainer {
 
@@ -34,15 +39,24 @@ class Directory {
   };
   enum class Answer : uint8_t { kFound, kAbsent, kLoading, kUnavailable };
 
-  Directory(Cmdb& cmdb, Reactor& reactor, Observer& observer, LogSink* log, uint64_t seed);
+  struct Options {
+    uint64_t seed = 1;
+    std::string snapshot;  // a file; "": none
+    Nanos snapshot_every = 300 * kSecond;
+    SnapshotSeal seal;
+  };
+
+  Directory(Cmdb& cmdb, Reactor& reactor, Observer& observer, LogSink* log, Options options);
+  // Writes the snapshot, if there is to be one.
+  ~Directory();
+  // Reads it, once, before anything else is asked. The observer hears of the hosts in it.
+  void Restore();
 
   // `key` in its normal form.
   Answer FindKey(std::string_view key, std::string* container);
-  // Loads what is needed to place and reach a container, and gives its records as they are; null: absent.
+  // Loads what is needed to place and reach a container, and gives its records as they are; none: absent.
   struct ContainerRecords {
-    const Record* spec = nullptr;
-    const Record* spec_class = nullptr;
-    const Record* placement = nullptr;
+    std::optional<Record> spec, spec_class, placement;
   };
   Answer FindContainer(std::string_view container, ContainerRecords* out);
   bool HostsLoaded() const;
@@ -52,13 +66,36 @@ class Directory {
   void LookAtHistory() { restore_mark_.Look(); }
   // A record learned otherwise than by watch; only a newer one is applied.
   void Feed(const Record& record);
-  // The age of the oldest mirror that is not fresh, and their number.
-  Nanos OldestAge(uint32_t* stale) const;
+  // Fills in what is told of the cache.
+  void AddTo(RouterStats* stats) const;
 
  private:
+  // A snapshot on its way to the file, a few records in each of the loop's rounds.
+  struct Saving {
+    std::vector<const Mirror*> mirrors;  // that are still to be written; the last is next
+    std::vector<std::string> unopened;   // parts of the last snapshot that nobody has asked for since
+    std::optional<SnapshotPart> part;    // of the last mirror, as far as `after`
+    std::string after;
+    SnapshotEncoder encoder;
+    std::unique_ptr<SnapshotWriter> writer;
+  };
+
   Mirror& Shard(RecordKind kind, uint8_t shard);
   std::unique_ptr<Mirror> Open(RecordKind kind, std::string prefix);
   void Restored();
+  void ForEachMirror(absl::FunctionRef<void(const Mirror&)> visit) const;
+  bool Accepts(RecordKind kind, const Record& record);
+  // Of a record that is not there: it is absent, or this copy is too old to tell.
+  Answer Absent(const Mirror& mirror) const;
+  // directory_snapshot.cc
+  void SeedFromSnapshot(Mirror& mirror);
+  void ArmSnapshot();
+  void BeginSnapshot();
+  void SaveSome();
+  bool SavePiece(size_t records);
+  void EndSnapshot(const absl::Status& status);
+  void SaveNow();
+  void Log(LogLevel level, std::string_view message) const;
   void Changed(RecordKind kind, const Record& record, bool deleted);
   Answer StateOf(const Mirror& mirror) const;
 
@@ -67,9 +104,21 @@ class Directory {
   Observer& observer_;
   LogSink* const log_;
   uint64_t seed_;
+  const Options options_;
+  const std::shared_ptr<StringTable> strings_ = std::make_shared<StringTable>();
   std::unique_ptr<Mirror> hosts_, classes_;
   std::array<std::unique_ptr<Mirror>, 256> keys_, specs_, placements_;
   RestoreMark restore_mark_;
+  uint64_t refused_ = 0;
+  bool quiet_ = false;  // the observer is not to be told
+
+  std::optional<SnapshotReader>
+      snapshot_;  // that was there at the start, and what it has that is still needed
+  std::set<std::string, std::less<>> unopened_;
+  std::unique_ptr<Saving> saving_;
+  Reactor::TimerId snapshot_timer_ = 0;
+  uint64_t saved_ = 0, not_saved_ = 0;
+  std::shared_ptr<Directory*> self_;  // held weakly by what comes later
 };
 
 }  // namespace fastcontainer

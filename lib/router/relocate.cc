@@ -59,11 +59,15 @@ void Router::Core::TryPlace(Container& c, std::string wanted, std::string why, R
                             PlaceCallback callback) {
   if (PlaceNow(c, wanted, why, op, until, callback)) return;
   // The records are on their way, or a relocation is in progress.
-  placing_[op] = reactor_.After(kMillisecond, [this, &c, wanted = std::move(wanted), why = std::move(why), op,
-                                               until, callback = std::move(callback)]() mutable {
-    placing_.erase(op);
-    TryPlace(c, std::move(wanted), std::move(why), op, until, std::move(callback));
-  });
+  ++c.held;
+  const Reactor::TimerId timer =
+      reactor_.After(kMillisecond, [this, &c, wanted = std::move(wanted), why = std::move(why), op, until,
+                                    callback = std::move(callback)]() mutable {
+        placing_.erase(op);
+        --c.held;
+        TryPlace(c, std::move(wanted), std::move(why), op, until, std::move(callback));
+      });
+  placing_[op] = {timer, &c};
 }
 
 void Router::Core::BeginRelocation(Container& c, std::unique_ptr<Relocation> relocation) {

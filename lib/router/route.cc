@@ -16,19 +16,20 @@ constexpr Nanos kSweepEvery = 100 * kMillisecond;
 RouteCode Router::Core::Route(std::string_view key, const RouteOptions& options, Ticket* ticket, RouteOp* op,
                               RouteCallback callback, void* user_data) {
   if (RouteWarm(key, options, ticket)) return RouteCode::kOk;
-  auto found = keys_.find(key);
+  Container* found = keys_.Find(key);
   std::string normal;
-  if (found == keys_.end()) {
+  if (found == nullptr) {
     absl::StatusOr<std::string> normalized = NormalizeKey(key);
     if (!normalized.ok()) return RouteCode::kInvalid;
     normal = *std::move(normalized);
-    if (normal != key) found = keys_.find(std::string_view(normal));
+    if (normal != key) found = keys_.Find(normal);
   }
-  if (found == keys_.end()) {
+  if (found == nullptr) {
     std::string container;
     switch (directory_->FindKey(normal, &container)) {
       case Directory::Answer::kFound:
-        found = keys_.emplace(ShortName(normal), &Find(container)).first;
+        found = &Find(container);
+        keys_.Bind(normal, found);
         break;
       case Directory::Answer::kAbsent:
         ++stats_.unknown_key;
@@ -38,7 +39,7 @@ RouteCode Router::Core::Route(std::string_view key, const RouteOptions& options,
         return Enqueue(nullptr, std::move(normal), options, 1, 0, reactor_.Now(), op, callback, user_data);
     }
   }
-  Container& c = *found->second;
+  Container& c = *found;
   // It may have had another spelling than the normal one.
   if (!normal.empty() && RouteWarm(normal, options, ticket)) return RouteCode::kOk;
   return Enqueue(&c, std::string(), options, 1, 0, reactor_.Now(), op, callback, user_data);
@@ -74,8 +75,10 @@ RouteCode Router::Core::Enqueue(Container* container, std::string key, const Rou
     return RouteCode::kPending;
   }
   if (pause > 0) {
+    ++container->held;
     w.pause = reactor_.After(pause, [this, &w] {
       w.pause = 0;
+      --w.container->held;
       w.container->waiting.push_front(&w);
       Pump(*w.container);
     });
@@ -152,7 +155,8 @@ bool Router::Core::Cancel(RouteOp op) {
   }
   const auto placing = placing_.find(op);
   if (placing != placing_.end()) {
-    reactor_.CancelTimer(placing->second);
+    reactor_.CancelTimer(placing->second.first);
+    --placing->second.second->held;
     placing_.erase(placing);
     return true;
   }
@@ -168,7 +172,7 @@ bool Router::Core::Cancel(RouteOp op) {
 void Router::Core::Forget(Waiter& waiter) {
   if (waiter.container != nullptr) {
     waiter.container->waiting.erase(&waiter);
-    reactor_.CancelTimer(waiter.pause);
+    if (reactor_.CancelTimer(waiter.pause)) --waiter.container->held;
   } else {
     std::erase(resolving_, &waiter);
   }
@@ -226,7 +230,7 @@ void Router::Core::ResolveKey(Waiter& waiter) {
   switch (directory_->FindKey(waiter.key, &container)) {
     case Directory::Answer::kFound: {
       Container& c = Find(container);
-      keys_.emplace(ShortName(waiter.key), &c);
+      keys_.Bind(waiter.key, &c);
       std::erase(resolving_, &waiter);
       waiter.container = &c;
       if (c.waiting.size() >= options_.queue_per_container) {

@@ -23,7 +23,10 @@ Router::Core::Core(const RouterPorts& ports, std::unique_ptr<Channel> channel, R
   channel_->SetCallbacks(
       [this](const Address& from, const PeerId&, const Message& message) { OnMessage(from, message); },
       [this](const Address& to, int error) { OnSendError(to, error); });
-  directory_ = std::make_unique<Directory>(cmdb_, reactor_, *this, log_, options_.seed);
+  directory_ = std::make_unique<Directory>(
+      cmdb_, reactor_, *this, log_,
+      Directory::Options{options_.seed, options_.snapshot, options_.snapshot_every, ports.seal});
+  directory_->Restore();
   ProbeLeases();
 }
 
@@ -35,7 +38,7 @@ Router::Core::~Core() {
   for (Container* c : relocating) EndRelocation(*c, false, error);
   const std::vector<Container*> asking(asking_.begin(), asking_.end());
   for (Container* c : asking) EndAsk(*c);
-  for (const auto& [op, timer] : placing_) reactor_.CancelTimer(timer);
+  for (const auto& [op, placing] : placing_) reactor_.CancelTimer(placing.first);
   Flush();
   // Their share is others' at once; tickets end with the engine.
   for (Lease* const lease : active_) {
@@ -47,6 +50,7 @@ Router::Core::~Core() {
   ForgetHeartbeats();
   reactor_.CancelTimer(renew_timer_);
   reactor_.CancelTimer(sweep_timer_);
+  reactor_.CancelTimer(idle_timer_);
   channel_->SetCallbacks(nullptr, nullptr);
 }
 
@@ -71,7 +75,7 @@ RouterStats Router::Core::Stats() const {
   out.hosts_overloaded = hosts_.CountOverloaded();
   out.containers = containers_.size();
   out.keys = keys_.size();
-  out.cache_age = directory_->OldestAge(&out.cache_stale);
+  directory_->AddTo(&out);
   return out;
 }
 

@@ -8,6 +8,7 @@
 
 #include "fastcontainer/router.h"
 #include "lib/dispatch/channel.h"
+#include "lib/router/snapshot.h"
 
 namespace fastcontainer {
 
@@ -19,6 +20,7 @@ struct RouterPorts {
   Policy& policy;        // the user's or the built-in one
   Hook* hook = nullptr;  // may be null
   LogSink* log = nullptr;
+  SnapshotSeal seal{};  // of RouterOptions::snapshot
 };
 
 // Belongs to the loop's thread. See capi/include/fastcontainer.h for what each call promises.

@@ -25,9 +25,9 @@ bool Router::Core::Usable(const Container& c, Nanos now) const {
 }
 
 bool Router::Core::RouteWarm(std::string_view key, const RouteOptions& options, Ticket* ticket) {
-  const auto found = keys_.find(key);
-  if (found == keys_.end()) return false;
-  Container& c = *found->second;
+  Container* const found = keys_.Find(key);
+  if (found == nullptr) return false;
+  Container& c = *found;
   __builtin_prefetch(&c.first_lease, 1);
   const Nanos now = reactor_.CoarseNow();
   if (!Usable(c, now) || !c.waiting.empty() || c.lease->open >= c.lease->slots ||

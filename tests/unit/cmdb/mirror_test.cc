@@ -36,8 +36,8 @@ class MirrorTest : public ::testing::Test {
     states_.clear();
   }
   std::string Value(std::string_view key) const {
-    const Record* record = mirror_->Find(key);
-    return record == nullptr ? "(absent)" : record->value;
+    const std::optional<Record> record = mirror_->Find(key);
+    return record ? record->value : "(absent)";
   }
   std::vector<std::string> Keys() const {
     std::vector<std::string> keys;
@@ -457,7 +457,7 @@ TEST_F(MirrorTest, EqualsTheStoreAfterAnyFaultsHaveHealed) {
     const ListPage page = store->List("/p/", "", 0, 1'000).value();
     ASSERT_EQ(mirror.size(), page.records.size()) << "seed " << seed;
     for (const Record& record : page.records) {
-      ASSERT_NE(mirror.Find(record.key), nullptr) << "seed " << seed;
+      ASSERT_TRUE(mirror.Find(record.key)) << "seed " << seed;
       ASSERT_EQ(mirror.Find(record.key)->revision, record.revision) << "seed " << seed;
     }
     ASSERT_EQ(mirror.state(), State::kFresh) << "seed " << seed;
