@@ -125,6 +125,8 @@ double ResidentBytes() {
   return static_cast<double>(pages * sysconf(_SC_PAGESIZE));
 }
 
+std::string ContainerName(size_t i) { return std::string(1, 'c').append(std::to_string(i)); }
+
 Cloud* MakeCloud() {
   auto* cloud = new Cloud();
   MakeKeys(*cloud);
@@ -161,10 +163,10 @@ Cloud* MakeCloud() {
   while (!cloud->ready) cloud->Process();
 
   for (size_t i = 0; i < kContainers; ++i)
-    Put(*cloud, FC_RECORD_SPEC, "c" + std::to_string(i), R"({"v":1,"command":["x"],"concurrency":1000})");
+    Put(*cloud, FC_RECORD_SPEC, ContainerName(i), R"({"v":1,"command":["x"],"concurrency":1000})");
   for (size_t i = 0; i < g_keys; ++i)
     Put(*cloud, FC_RECORD_KEY, cloud->keys[i],
-        "{\"container\":\"c" + std::to_string(i % kContainers) + "\"}");
+        std::string(R"({"container":")").append(ContainerName(i % kContainers)).append(R"("})"));
   while (cloud->pending > 0) cloud->Process();
   const double before = ResidentBytes();
   for (int round = 0; round < 2; ++round) {

@@ -65,13 +65,18 @@ void Print(const ordered_json& row, bool as_json) {
     puts(row.dump(-1, ' ', false, ordered_json::error_handler_t::replace).c_str());
   } else {
     std::string line = row["at"].get<std::string>() + " " + row["event"].get<std::string>();
-    if (row.contains("kind"))
-      line += " " + row["kind"].get<std::string>() + " " + row["name"].get<std::string>();
-    else if (row.contains("key"))
-      line += " " + row["key"].get<std::string>();
-    if (row.contains("revision")) line += " revision " + row["revision"].dump();
-    if (row.contains("value"))
-      line += " " + row["value"].dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+    const auto add = [&line](const std::string& text) { line.append(1, ' ').append(text); };
+    if (row.contains("kind")) {
+      add(row["kind"].get<std::string>());
+      add(row["name"].get<std::string>());
+    } else if (row.contains("key")) {
+      add(row["key"].get<std::string>());
+    }
+    if (row.contains("revision")) {
+      add("revision");
+      add(row["revision"].dump());
+    }
+    if (row.contains("value")) add(row["value"].dump(-1, ' ', false, ordered_json::error_handler_t::replace));
     puts(line.c_str());
   }
   fflush(stdout);

@@ -221,7 +221,10 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   RouteOp Place(std::string_view container, std::string_view host, std::string_view reason,
                 PlaceCallback callback);
   Prober& echo_prober() { return hosts_.echo_prober(); }
-  void SetKeys(std::vector<ClusterKey> keys) { channel_->SetKeys(std::move(keys)); }
+  void SetKeys(std::vector<ClusterKey> keys) {
+    directory_->SetKeys(keys);
+    channel_->SetKeys(std::move(keys));
+  }
   RouterStats Stats() const;
 
  private:

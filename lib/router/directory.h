@@ -63,6 +63,8 @@ class Directory {
   // What a write must find, beside its own record, for the store to be the one that was read: a revision
   // means another thing after a restore.
   void AddHistory(std::vector<Compare>* compares) const;
+  // Later snapshots are sealed by the first of them.
+  void SetKeys(const std::vector<std::array<uint8_t, 32>>& keys) { options_.seal.keys = keys; }
   void LookAtHistory() { restore_mark_.Look(); }
   // A record learned otherwise than by watch; only a newer one is applied.
   void Feed(const Record& record);
@@ -104,7 +106,7 @@ class Directory {
   Observer& observer_;
   LogSink* const log_;
   uint64_t seed_;
-  const Options options_;
+  Options options_;
   const std::shared_ptr<StringTable> strings_ = std::make_shared<StringTable>();
   std::unique_ptr<Mirror> hosts_, classes_;
   std::array<std::unique_ptr<Mirror>, 256> keys_, specs_, placements_;

@@ -46,8 +46,8 @@ void Invariants::OnWentBack() {
   current_.clear();
   ticket_epochs_.clear();
   start_epochs_.clear();
-  for (const Record& record :
-       store_.List(RecordKindPrefix(RecordKind::kPlacement), "", 0, 100'000)->records) {
+  const absl::StatusOr<ListPage> page = store_.List(RecordKindPrefix(RecordKind::kPlacement), "", 0, 100'000);
+  for (const Record& record : page->records) {
     const absl::StatusOr<Placement> placement = DecodePlacement(record.value);
     if (placement.ok()) OnPlacement(ParseRecordKey(record.key)->name, *placement);
   }

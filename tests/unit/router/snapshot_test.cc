@@ -208,6 +208,18 @@ TEST_F(SnapshotTest, OneOfAnotherVersionOrAnotherClusterIsRefused) {
   EXPECT_EQ(why(seal_), "there is none");
 }
 
+TEST_F(SnapshotTest, AfterAChangeOfTheClusterKeyTheNewOneSealsIt) {
+  PutContainers(1);
+  Start();
+  EXPECT_EQ(Visit("c0"), RouteCode::kOk);
+  ClusterKey key{};
+  key[0] = 1;
+  router->SetKeys({key, ClusterKey{}});
+  Stop();
+  EXPECT_TRUE(SnapshotReader::Open(options.snapshot, {"memory:test", {key}}).ok());
+  EXPECT_FALSE(SnapshotReader::Open(options.snapshot, seal_).ok());
+}
+
 TEST_F(SnapshotTest, ItIsWrittenWhileTheRouterRunsAndReadableByItsOwnerOnly) {
   PutContainers(40);
   Start();

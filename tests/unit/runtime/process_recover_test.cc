@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "lib/runtime/state_folder.h"
 #include "tests/unit/runtime/process_fixture.h"
 
@@ -128,9 +130,11 @@ TEST_P(ProcessRecover, AContainerThatWasStillStartingIsReportedAsNotReady) {
 TEST_P(ProcessRecover, WhatADeadLeaderLeftIsEnded) {
   StartInADispatcherThatIsKilled(Server({"--daemon", folder_ + "/daemon", "--daemon-ignores-term"}));
   const pid_t daemon = PidIn(folder_ + "/daemon");
-  for (const pid_t pid : Living())
-    if (pid != daemon) kill(pid, SIGKILL);
-  ASSERT_TRUE(RunUntil([&] { return Living().size() == 1; }));
+  std::vector<pid_t> others = Living();
+  std::erase(others, daemon);
+  for (const pid_t pid : others) kill(pid, SIGKILL);
+  // One that is being killed has lost its environment before it is dead.
+  ASSERT_TRUE(RunUntil([&] { return std::none_of(others.begin(), others.end(), Alive); }));
   const auto found = RecoverAndWait();
   EXPECT_THAT(*found, IsEmpty());
   EXPECT_FALSE(Alive(daemon));
