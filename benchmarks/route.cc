@@ -1,12 +1,10 @@
 // A warm route and the end of its ticket through the C ABI, against a bare hash map look-up of the same keys:
-// 100,000 keys, 90 % of the traffic on 1,000 of them; with --cached, 1,000,000 keys that are all as likely,
-// and what the router's memory of them takes. One process holds a router and a dispatcher whose containers
-// are scripted.
+// 100,000 keys, 90 % of the traffic on 1,000 of them; with --cached, 1,000,000 keys that are all as likely.
+// One process holds a router and a dispatcher whose containers are scripted.
 #include <benchmark/benchmark.h>
 #include <fastcontainer.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -55,7 +53,6 @@ struct Cloud {
   absl::flat_hash_map<std::string, const std::string*> bare;
   size_t pending = 0;
   bool ready = false;
-  double bytes_per_route = 0;  // of resident memory, besides the key
 
   void Process() const {
     pollfd p{fc_engine_fd(engine), POLLIN, 0};
@@ -116,15 +113,6 @@ void MakeKeys(Cloud& cloud) {
   }
 }
 
-double ResidentBytes() {
-  malloc_trim(0);
-  long pages = 0;
-  FILE* const file = std::fopen("/proc/self/statm", "r");
-  if (file == nullptr || std::fscanf(file, "%*d %ld", &pages) != 1) std::exit(1);
-  std::fclose(file);
-  return static_cast<double>(pages * sysconf(_SC_PAGESIZE));
-}
-
 std::string ContainerName(size_t i) { return std::string(1, 'c').append(std::to_string(i)); }
 
 Cloud* MakeCloud() {
@@ -168,14 +156,10 @@ Cloud* MakeCloud() {
     Put(*cloud, FC_RECORD_KEY, cloud->keys[i],
         std::string(R"({"container":")").append(ContainerName(i % kContainers)).append(R"("})"));
   while (cloud->pending > 0) cloud->Process();
-  const double before = ResidentBytes();
   for (int round = 0; round < 2; ++round) {
     for (const std::string& key : cloud->keys) Warm(*cloud, key);
     while (cloud->pending > 0) cloud->Process();
   }
-  double taken = ResidentBytes() - before;
-  for (const std::string& key : cloud->keys) taken -= static_cast<double>(key.size());
-  cloud->bytes_per_route = taken / static_cast<double>(g_keys);
   return cloud;
 }
 
@@ -223,7 +207,6 @@ void RouteAndEnd(benchmark::State& state) {
   }
   allocations += g_allocations - before;
   while (cloud.pending > 0) cloud.Process();
-  state.counters["bytes_per_route"] = cloud.bytes_per_route;
   state.counters["cold"] = static_cast<double>(cold);
   state.counters["allocations_per_route"] =
       static_cast<double>(allocations) / static_cast<double>(state.iterations());
