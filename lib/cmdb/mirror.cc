@@ -66,10 +66,7 @@ void Mirror::RequestPage(std::string_view after, uint64_t at_revision) {
 void Mirror::OnPage(absl::StatusOr<ListPage> page) {
   list_ = 0;
   if (!page.ok()) return Retry(std::string(page.status().message()));
-  for (Record& record : page->records) {
-    std::string key = record.key;
-    shadow_.insert_or_assign(std::move(key), std::move(record));
-  }
+  std::move(page->records.begin(), page->records.end(), std::back_inserter(shadow_));
   if (!page->next.empty()) return RequestPage(page->next, page->revision);
   FinishList(page->revision);
 }
@@ -117,21 +114,31 @@ bool Mirror::Outranks(const Record& record, const Record& had, bool seeded, bool
   return had.value == record.value || !observer_.accepts || observer_.accepts(record, had);
 }
 
+// Pages come in the order of their keys from every store of ours; one of a user's is not trusted with that.
+void Mirror::SortShadow() {
+  const auto before = [](const Record& a, const Record& b) { return a.key < b.key; };
+  if (!std::is_sorted(shadow_.begin(), shadow_.end(), before))
+    std::stable_sort(shadow_.begin(), shadow_.end(), before);
+  const auto same = [](const Record& a, const Record& b) { return a.key == b.key; };
+  shadow_.erase(std::unique(shadow_.begin(), shadow_.end(), same), shadow_.end());
+}
+
 std::vector<Mirror::Change> Mirror::Swap(uint64_t revision, bool restored) {
+  SortShadow();
   std::vector<Change> deleted;
   std::vector<Change> changes;
   RecordTable next = records_.Fresh();
   auto listed = shadow_.begin();
   const auto add_listed = [&] {
-    Record& record = (listed++)->second;
+    Record& record = *listed++;
     const auto deletion = deletions_.find(record.key);
     if (!restored && deletion != deletions_.end() && deletion->second > record.revision) return;
     next.Put(record, false);
     changes.push_back({std::move(record), false});
   };
   records_.ForEach([&](const Record& had, bool seeded) {
-    while (listed != shadow_.end() && listed->first < had.key) add_listed();
-    if (listed == shadow_.end() || listed->first != had.key) {
+    while (listed != shadow_.end() && listed->key < had.key) add_listed();
+    if (listed == shadow_.end() || listed->key != had.key) {
       // What is newer than the listing was fed or watched meanwhile.
       if (restored || seeded || had.revision <= revision) {
         deleted.push_back({{had.key, "", revision}, true});
@@ -140,7 +147,7 @@ std::vector<Mirror::Change> Mirror::Swap(uint64_t revision, bool restored) {
       }
       return;
     }
-    Record& record = (listed++)->second;
+    Record& record = *listed++;
     const bool outranks = Outranks(record, had, seeded, restored);
     const bool same = had.revision == record.revision && had.value == record.value;
     next.Put(outranks ? record : had, !outranks && seeded);
@@ -152,7 +159,7 @@ std::vector<Mirror::Change> Mirror::Swap(uint64_t revision, bool restored) {
     deletions_.clear();
     applied_ = revision;
   }
-  shadow_.clear();
+  shadow_ = {};
   Advance(revision);
   std::move(changes.begin(), changes.end(), std::back_inserter(deleted));
   return deleted;

@@ -96,6 +96,7 @@ class Mirror {
   void OnPage(absl::StatusOr<ListPage> page);
   void FinishList(uint64_t revision);
   bool IsBehind(uint64_t revision);
+  void SortShadow();
   std::vector<Change> Swap(uint64_t revision, bool restored);
   bool Outranks(const Record& record, const Record& had, bool seeded, bool restored);
   void StartWatch();
@@ -126,7 +127,7 @@ class Mirror {
   RecordTable records_;
   // Deletions newer than `applied_`, or since a listing began: an older change may still be on its way.
   std::map<std::string, uint64_t, std::less<>> deletions_;
-  std::map<std::string, Record, std::less<>> shadow_;  // the listing in progress
+  std::vector<Record> shadow_;  // the listing in progress
 
   bool listing_ = false;
   uint64_t applied_before_list_ = 0;

@@ -45,7 +45,7 @@ class Keys(Cloud):
             if name != "proxy":
                 wait_until(lambda: self.read(f"{name}.err").count("cluster key file read") > read or self.ended(process),
                            f"{name} has read its key")
-            time.sleep(0.3)  # some requests between any two of them
+            time.sleep(1.2)  # some requests between any two of them, and a renewal, which comes each second
 
 
 def test_a_new_cluster_key_under_load_costs_no_request():
@@ -55,7 +55,7 @@ def test_a_new_cluster_key_under_load_costs_no_request():
             cloud.fcctl("place", site, f"h{number + 1}")
             warm(cloud, site)
         placed = [cloud.placement(site) for site in ("one", "two")]
-        loads = [OpenLoop(cloud, site, rate=100, seconds=14) for site in ("one", "two")]
+        loads = [OpenLoop(cloud, site, rate=100, seconds=16) for site in ("one", "two")]
         for keys in ((cloud.old, cloud.new), (cloud.new, cloud.old), (cloud.new,)):
             cloud.step(*keys)
         assert cloud.metric(SECOND) > 0, "nobody spoke with a key while it was the second"
