@@ -155,6 +155,7 @@ std::vector<Mirror::Change> Mirror::Swap(uint64_t revision, bool restored) {
   });
   while (listed != shadow_.end()) add_listed();
   records_ = std::move(next);
+  ++edits_;
   if (restored) {
     deletions_.clear();
     applied_ = revision;
@@ -232,6 +233,7 @@ bool Mirror::IsOld(const Record& record) const {
 // True if the copy has changed.
 bool Mirror::Apply(const Record& record, bool deleted) {
   if (IsOld(record)) return false;
+  ++edits_;
   if (!deleted) {
     if (const std::optional<Record> had = observer_.accepts ? records_.Find(record.key) : std::nullopt)
       if (had->value != record.value && !observer_.accepts(record, *had)) return false;
@@ -284,12 +286,16 @@ Nanos Mirror::age() const {
 }
 
 bool Mirror::Tell(const std::vector<Change>& changes) {
+  if (!observer_.on_change) return true;
   const std::shared_ptr<Mirror*> self = self_;
+  const uint64_t edits = edits_;
   for (const Change& change : changes) {
-    const std::optional<RecordTable::State> now = records_.StateOf(change.record.key);
     // An observer may have fed something newer of this key already, and told itself of it.
-    if (now.has_value() == change.deleted || (now && now->revision != change.record.revision)) continue;
-    if (observer_.on_change) observer_.on_change(change.record, change.deleted);
+    if (edits != edits_) {
+      const std::optional<RecordTable::State> now = records_.StateOf(change.record.key);
+      if (now.has_value() == change.deleted || (now && now->revision != change.record.revision)) continue;
+    }
+    observer_.on_change(change.record, change.deleted);
     if (*self == nullptr) return false;
   }
   return true;

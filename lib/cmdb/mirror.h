@@ -127,6 +127,7 @@ class Mirror {
   RecordTable records_;
   // Deletions newer than `applied_`, or since a listing began: an older change may still be on its way.
   std::map<std::string, uint64_t, std::less<>> deletions_;
+  uint64_t edits_ = 0;          // of records_, after which what is being told may be old
   std::vector<Record> shadow_;  // the listing in progress
 
   bool listing_ = false;
