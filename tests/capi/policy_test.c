@@ -7,7 +7,7 @@ typedef struct scripted {
   const char* choice; /* a host's id; NULL: garbage */
   int calls, destroyed;
   uint32_t hosts;
-  char container[128], avoid[128];
+  char container[24], avoid[128];
 } scripted;
 
 static int32_t place(void* user_data, const fc_place_request* request, const fc_host_table* hosts,
@@ -106,7 +106,7 @@ static void hook_in_c_vetoes_a_host(void) {
   fc_engine_options options;
   fc_engine* engine = NULL;
   route_result result;
-  char container[16], key[32];
+  char container[24], key[32];
   int i;
   memset(runtimes, 0, sizeof(runtimes));
   memset(&out, 0, sizeof(out));
