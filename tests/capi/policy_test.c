@@ -7,7 +7,7 @@ typedef struct scripted {
   const char* choice; /* a host's id; NULL: garbage */
   int calls, destroyed;
   uint32_t hosts;
-  char container[24], avoid[128];
+  char container[128], avoid[128];
 } scripted;
 
 static int32_t place(void* user_data, const fc_place_request* request, const fc_host_table* hosts,
