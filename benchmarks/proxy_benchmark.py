@@ -13,9 +13,9 @@ import urllib.request
 from row import Row
 
 BIN = os.environ["FASTCONTAINER_BIN"]
-PAIRS = 24
-NGINX_EACH = 3  # pairs
-SECONDS = 1
+PAIRS = 16
+NGINX_EACH = 2  # pairs
+SECONDS = 3
 CONNECTIONS = 64
 
 
