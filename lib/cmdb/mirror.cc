@@ -160,7 +160,7 @@ std::vector<Mirror::Change> Mirror::Swap(uint64_t revision, bool restored) {
     deletions_.clear();
     applied_ = revision;
   }
-  shadow_ = {};
+  shadow_ = std::vector<Record>();  // not `= {}`, which would keep its memory
   Advance(revision);
   std::move(changes.begin(), changes.end(), std::back_inserter(deleted));
   return deleted;
