@@ -154,7 +154,7 @@ struct RouterStats {
   uint64_t prepares = 0, relocations = 0, budget_refused = 0, isolated = 0, vetoes = 0, policy_fallbacks = 0;
   uint64_t retries = 0, unsafe = 0, lost_tickets = 0;
   uint64_t bad_mac = 0, replayed = 0, malformed = 0;  // datagrams that were refused
-  uint64_t second_key = 0;                           // datagrams that were sealed with the second cluster key
+  uint64_t second_key = 0;  // datagrams that were sealed with the second cluster key
   uint64_t open_tickets = 0, waiting = 0, leases = 0, hosts = 0, hosts_down = 0, hosts_overloaded = 0,
            containers = 0, keys = 0;
   // Parts of the cache (hosts, classes, and shards of keys, specs and placements), by state, and the age of
