@@ -6,8 +6,6 @@
 namespace openloop {
 namespace {
 
-bool Succeeded(const std::string& outcome) { return outcome[0] == '2' || outcome[0] == '3'; }
-
 double Quantile(const std::vector<double>& sorted, double q) {
   if (sorted.empty()) return 0;
   return sorted[std::min(sorted.size() - 1, static_cast<size_t>(q * static_cast<double>(sorted.size())))];
@@ -23,24 +21,23 @@ Report::~Report() {
   if (log_ != nullptr) fclose(log_);
 }
 
-void Report::Done(uint64_t number, Nanos due, Nanos now, const std::string& outcome) {
-  const double latency_ms = static_cast<double>(now - due) / 1e6;
-  const bool success = Succeeded(outcome);
-  const auto index = static_cast<size_t>(std::max<Nanos>(0, now - begin_) / kSecond);
+void Report::Done(const Result& result) {
+  const double latency_ms = static_cast<double>(result.end - result.due) / 1e6;
+  const auto index = static_cast<size_t>(std::max<Nanos>(0, result.end - begin_) / kSecond);
   if (seconds_.size() <= index) seconds_.resize(index + 1);
   Second& second = seconds_[index];
   ++second.requests;
   second.sum_ms += latency_ms;
   second.max_ms = std::max(second.max_ms, latency_ms);
-  if (!success) {
+  if (!result.succeeded()) {
     ++second.failures;
     ++failures_;
   }
   latencies_ms_.push_back(latency_ms);
-  ++outcomes_[outcome];
+  ++outcomes_[result.outcome];
   if (log_ != nullptr) {
-    fprintf(log_, "%lu %.3f %.3f %s\n", static_cast<unsigned long>(number),
-            static_cast<double>(due - begin_) / 1e6, latency_ms, outcome.c_str());
+    fprintf(log_, "%lu %.3f %.3f %s\n", static_cast<unsigned long>(result.number),
+            static_cast<double>(result.due - begin_) / 1e6, latency_ms, result.outcome.c_str());
   }
 }
 

@@ -8,21 +8,21 @@
 #include <string>
 #include <vector>
 
-#include "tests/deployment/openloop_request.h"
+#include "tests/deployment/openloop_generator.h"
 
 namespace openloop {
 
-class Report {
+class Report : public Sink {
  public:
   Report(const std::string& log, bool live);
-  ~Report();
+  ~Report() override;
   Report(const Report&) = delete;
   Report& operator=(const Report&) = delete;
 
-  void Begin(Nanos now) { begin_ = now; }
-  void Done(uint64_t number, Nanos due, Nanos now, const std::string& outcome);
+  void Begin(Nanos now) override { begin_ = now; }
+  void Done(const Result& result) override;
   // Prints the seconds that are over, if live.
-  void Tick(Nanos now);
+  void Tick(Nanos now) override;
   // Prints the summary; true if every request succeeded.
   bool Finish();
 

@@ -1,13 +1,11 @@
 #include "tests/deployment/openloop_request.h"
 
 #include <netdb.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 namespace openloop {
@@ -30,17 +28,43 @@ bool Options::SetAddress(const std::string& host_address, const std::string& por
   return true;
 }
 
+bool Options::SetUrl(const std::string& url) {
+  const std::string scheme = "http://";
+  if (url.rfind(scheme, 0) != 0) return false;
+  const size_t slash = url.find('/', scheme.size());
+  const std::string authority = url.substr(scheme.size(), slash - scheme.size());
+  const size_t colon = authority.rfind(':');
+  if (colon == std::string::npos) return false;
+  path = slash == std::string::npos ? "/" : url.substr(slash);
+  if (host.empty()) host = authority;
+  return SetAddress(authority.substr(0, colon), authority.substr(colon + 1));
+}
+
+void Request::Compose() {
+  std::string path = options_.path;
+  const size_t place = path.find("{n}");
+  if (!out_.empty() && place == std::string::npos) return;
+  if (place != std::string::npos) path.replace(place, 3, std::to_string(number_));
+  out_ = options_.method + " " + path + " HTTP/1.1\r\nHost: " + options_.host +
+         "\r\nConnection: " + (options_.keep_alive ? "keep-alive" : "close") + "\r\n";
+  if (options_.method == "POST") {
+    out_ +=
+        "Content-Type: application/octet-stream\r\nContent-Length: " + std::to_string(options_.body_bytes) +
+        "\r\n";
+  }
+  out_ += "\r\n";
+  out_.append(options_.body_bytes, 'x');
+}
+
 bool Request::Start(uint64_t number, Nanos due) {
   number_ = number;
   due_ = due;
+  sent_ = Now();
   busy_ = true;
+  repeated_ = false;
   written_ = 0;
-  in_.clear();
-  if (out_.empty()) {
-    out_ = options_.method + " " + options_.path + " HTTP/1.1\r\nHost: " + options_.host +
-           "\r\nConnection: " + (options_.keep_alive ? "keep-alive" : "close") + "\r\n" +
-           (options_.method == "POST" ? "Content-Length: 0\r\n" : "") + "\r\n";
-  }
+  in_.Reset();
+  Compose();
   reused_ = socket_ >= 0;
   if (reused_) return Write();
   return Connect();
@@ -94,10 +118,9 @@ bool Request::Read() {
   for (;;) {
     const ssize_t n = read(socket_, buffer, sizeof buffer);
     if (n > 0) {
-      in_.append(buffer, static_cast<size_t>(n));
-      if (Complete(false)) return true;
+      if (in_.Feed(buffer, static_cast<size_t>(n))) return Complete();
     } else if (n == 0) {
-      if (Complete(true)) return true;
+      if (in_.Closed()) return Complete();
       return Broken(in_.empty() ? "closed without an answer" : "closed within the answer");
     } else if (errno == EAGAIN || errno == ENOTCONN) {
       return false;
@@ -108,34 +131,22 @@ bool Request::Read() {
 }
 
 bool Request::Broken(const std::string& how) {
-  if (!reused_ || !in_.empty()) return End(how, false);
+  if (!reused_ || !in_.empty() || options_.method == "POST") return End(how, false);
   // Its end closed the connection just when it was used again (RFC 9112 section 9.5).
   Close();
   written_ = 0;
   reused_ = false;
+  repeated_ = true;
   return Connect();
 }
 
-bool Request::Complete(bool closed) {
-  const size_t head_end = in_.find("\r\n\r\n");
-  if (head_end == std::string::npos || in_.size() < 12) return false;
-  const std::string status = in_.substr(9, 3);
-  std::string length;
-  bool keep = options_.keep_alive && in_[7] == '1';
-  bool chunked = false;
-  for (size_t at = in_.find("\r\n"); at < head_end; at = in_.find("\r\n", at + 2)) {
-    const char* line = in_.c_str() + at + 2;
-    if (strncasecmp(line, "content-length:", 15) == 0) length = line + 15;
-    if (strncasecmp(line, "connection: close", 17) == 0) keep = false;
-    if (strncasecmp(line, "transfer-encoding: chunked", 26) == 0) chunked = true;
+bool Request::Complete() {
+  const bool keep = options_.keep_alive && in_.persistent();
+  if (options_.check_body && in_.status() / 100 == 2 &&
+      (in_.body_bytes() != options_.expect_bytes || in_.digest() != options_.expect_digest)) {
+    return End("wrong body", false);
   }
-  const size_t body = in_.size() - head_end - 4;
-  if (chunked) {
-    const bool last = in_.compare(in_.size() - 5, 5, "0\r\n\r\n") == 0;
-    return last && End(status, keep);
-  }
-  if (!length.empty()) return body >= strtoull(length.c_str(), nullptr, 10) && End(status, keep);
-  return closed && End(status, false);
+  return End(std::to_string(in_.status()), keep);
 }
 
 void Request::GiveUp(const char* why) { End(why, false); }

@@ -1,4 +1,4 @@
-// One request of the open loop: connect, write, read the answer, perhaps keep the connection.
+// One request of a load: connect, write, read the answer, perhaps keep the connection.
 #ifndef FASTCONTAINER_TESTS_DEPLOYMENT_OPENLOOP_REQUEST_H_
 #define FASTCONTAINER_TESTS_DEPLOYMENT_OPENLOOP_REQUEST_H_
 
@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "tests/deployment/openloop_response.h"
+
 namespace openloop {
 
 using Nanos = int64_t;
@@ -16,17 +18,24 @@ Nanos Now();  // CLOCK_MONOTONIC
 
 struct Options {
   double rate = 100;
+  uint64_t clients = 0;  // a closed loop of so many, and no rate
   double seconds = 10;
   std::string host;
   std::string method = "GET";
-  std::string path = "/";
+  std::string path = "/";  // {n} stands for the request's number
+  uint64_t body_bytes = 0;
   bool keep_alive = false;
   Nanos timeout = 30 * kSecond;
   uint64_t max_open = 10'000;
+  bool check_body = false;  // each answer has the next two
+  uint64_t expect_bytes = 0;
+  uint64_t expect_digest = 0;  // XXH3, 64 bits
   sockaddr_storage address{};
   socklen_t address_length = 0;
 
   bool SetAddress(const std::string& address, const std::string& port);
+  // http://ADDRESS:PORT/PATH, ADDRESS numeric.
+  bool SetUrl(const std::string& url);
 };
 
 class Request {
@@ -42,17 +51,23 @@ class Request {
   void GiveUp(const char* why);
 
   bool busy() const { return busy_; }
+  uint64_t index() const { return index_; }
   uint64_t number() const { return number_; }
   Nanos due() const { return due_; }
+  Nanos sent() const { return sent_; }
   const std::string& outcome() const { return outcome_; }
+  uint64_t body_bytes() const { return in_.body_bytes(); }
+  // On a connection that had carried another; and whether that had been closed, so that it was sent again.
+  bool reused() const { return reused_; }
+  bool repeated() const { return repeated_; }
 
  private:
+  void Compose();
   bool Connect();
   bool Write();
   bool Read();
   bool Broken(const std::string& how);
-  // Looks at what has come: true if the answer is complete.
-  bool Complete(bool closed);
+  bool Complete();
   bool End(const std::string& outcome, bool keep);
   void Close();
 
@@ -62,12 +77,14 @@ class Request {
   int socket_ = -1;
   bool busy_ = false;
   bool reused_ = false;
+  bool repeated_ = false;
   uint64_t number_ = 0;
   Nanos due_ = 0;
+  Nanos sent_ = 0;
   std::string outcome_;
   std::string out_;
   size_t written_ = 0;
-  std::string in_;
+  Response in_;
 };
 
 }  // namespace openloop

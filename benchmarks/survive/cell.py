@@ -1,0 +1,76 @@
+"""One cell of the matrix: a proxy under a load when a fault strikes."""
+import dataclasses
+import json
+import os
+import re
+import time
+
+import ledger
+from loads import SECONDS
+from stage import Stage
+
+WARM = 2.0  # s of load before the fault
+
+
+@dataclasses.dataclass
+class Cell:
+    proxy: str
+    fault: str
+    load: str
+    requests: int
+    failed: int
+    outcomes: dict
+    broken: int
+    twice: int            # POSTs that were served more than once
+    pause_ms: float
+    endless: bool
+    recovery_ms: float
+    containers: int
+    memory_mb: float
+    start_ms: float       # ours: the slowest start of the container after the fault
+    late_ms: float        # the load's own: its latest request
+    seconds: list
+
+    @property
+    def in_flight(self):
+        """POSTs that were lost with the host and answered by 502: they may have been executed, and must not be sent again."""
+        return self.outcomes.get("502", 0) if self.load == "post" else 0
+
+
+def run(name, proxy, fault, load, folder):
+    """Has the ledger and the logs in `folder`."""
+    path = os.path.join(folder, f"{name}.{fault.name}.{load.name}.csv")
+    length = SECONDS + max([0.0, *(after for after, _ in fault.steps)])
+    with Stage(load) as stage:
+        proxy.start(stage)
+        stage.wait_until_served()
+        process = stage.start_load(length, path)
+        begin = int(process.stdout.readline().split()[1]) / 1e9
+        sleep_until(begin + WARM * 0.75)
+        memory = stage.memory_mb()
+        victim = proxy.victim_of(stage)
+        starts = len(container_starts(stage))
+        for after, act in fault.steps:
+            sleep_until(begin + WARM + after)
+            act(stage, victim)
+        summary = json.loads(process.communicate(timeout=120)[0].splitlines()[-1])
+        started = container_starts(stage)[starts:]
+        posts = stage.posts()
+    rows = ledger.read(path)
+    ledger.pack(path)
+    os.remove(path)
+    seen = ledger.judge(rows, summary["outcomes"], load, int(WARM * 1e6), int(length * 1e6))
+    return Cell(proxy=name, fault=fault.name, load=load.name, outcomes=summary["outcomes"],
+                twice=sum(count > 1 for count in posts.values()), containers=proxy.containers, memory_mb=memory,
+                start_ms=max(started, default=0.0), late_ms=summary["latest_send_ms"],
+                **{field.name: getattr(seen, field.name) for field in dataclasses.fields(seen)})
+
+
+def container_starts(stage):
+    """ms of each, as the dispatchers have logged them."""
+    return [float(ms) for host in stage.network.hosts
+            for ms in re.findall(r"site ready: .*, ([\d.]+) ms", stage.read(f"{host}.err"))]
+
+
+def sleep_until(when):
+    time.sleep(max(0.0, when - time.monotonic()))
