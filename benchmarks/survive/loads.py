@@ -12,7 +12,7 @@ class Load:
     what: str
     options: tuple            # of survive_load
     path: str = "/"
-    site: str = "static"      # static, websocket or wordpress: what runs as the container
+    site: str = "static"      # what runs as the container: static, php, websocket or wordpress
     expect: str = ""          # the file that each answer must equal
     concurrency: int = 16     # requests that the container serves at a time
 
@@ -32,7 +32,7 @@ LOADS = {load.name: load for load in (
     closed_loop(10, False), closed_loop(10, True), closed_loop(64, False), closed_loop(64, True),
     closed_loop(1000, False), closed_loop(1000, True),
     Load("open-500", "open loop of 500 requests/s", ("--rate", "500"), expect="index.html"),
-    Load("post", "open loop of 200 POSTs/s with 16 KiB", ("--rate", "200", "--post", "16384"), path="/post.php?id={n}"),
+    Load("post", "open loop of 200 POSTs/s with 16 KiB", ("--rate", "200", "--post", "16384"), path="/post.php?id={n}", site="php"),
     Load("download", f"4 clients, each a download of {LARGE_BYTES >> 20} MiB after the other",
          ("--clients", "4", "--keep-alive"), path="/large", expect="large"),
     Load("websocket", "10 WebSockets, a text each 20 ms", ("--clients", "10", "--websocket", "20"), site="websocket"),

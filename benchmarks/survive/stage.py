@@ -43,7 +43,7 @@ class Stage(Cloud):
             return {"command": ["/bin/sh", "-c", 'exec websocketd --loglevel=error --address="$ADDRESS" --port="$PORT" cat'],
                     "environment": {"PATH": "/usr/local/bin:/usr/bin:/bin"}, "ready": {"tcp": True}}
         spec = self.apache_class()
-        spec["environment"]["CONF"] = self.path("site", "survive.conf")
+        spec["environment"]["CONF"] = self.path("site", f"{self.load.site}.conf")
         return {**spec, "concurrency": self.load.concurrency}
 
     def start_server(self, host):
