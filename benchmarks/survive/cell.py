@@ -27,6 +27,7 @@ class Cell:
     recovery_ms: float
     containers: int
     memory_mb: float
+    verdict_ms: float     # ours: the longest deadline after which a host was judged; 0: none was needed
     start_ms: float       # ours: the slowest start of the container after the fault
     late_ms: float        # the load's own: its latest request
     seconds: list
@@ -49,27 +50,28 @@ def run(name, proxy, fault, load, folder):
         sleep_until(begin + WARM * 0.75)
         memory = stage.memory_mb()
         victim = proxy.victim_of(stage)
-        starts = len(container_starts(stage))
+        seen = container_starts(stage)
         for after, act in fault.steps:
             sleep_until(begin + WARM + after)
             act(stage, victim)
         summary = json.loads(process.communicate(timeout=120)[0].splitlines()[-1])
-        started = container_starts(stage)[starts:]
+        started = [ms for host, all_of_it in container_starts(stage).items() for ms in all_of_it[len(seen[host]):]]
+        verdicts = [float(ms) for ms in re.findall(r"judged in ([\d.]+) ms", stage.read("proxy.err"))]
         posts = stage.posts()
     rows = ledger.read(path)
     ledger.pack(path)
     os.remove(path)
-    seen = ledger.judge(rows, summary["outcomes"], load, int(WARM * 1e6), int(length * 1e6))
+    judged = ledger.judge(rows, summary["outcomes"], load, int(WARM * 1e6), int(length * 1e6))
     return Cell(proxy=name, fault=fault.name, load=load.name, outcomes=summary["outcomes"],
                 twice=sum(count > 1 for count in posts.values()), containers=proxy.containers, memory_mb=memory,
-                start_ms=max(started, default=0.0), late_ms=summary["latest_send_ms"],
-                **{field.name: getattr(seen, field.name) for field in dataclasses.fields(seen)})
+                verdict_ms=max(verdicts, default=0.0), start_ms=max(started, default=0.0), late_ms=summary["latest_send_ms"],
+                **{field.name: getattr(judged, field.name) for field in dataclasses.fields(judged)})
 
 
 def container_starts(stage):
-    """ms of each, as the dispatchers have logged them."""
-    return [float(ms) for host in stage.network.hosts
-            for ms in re.findall(r"site ready: .*, ([\d.]+) ms", stage.read(f"{host}.err"))]
+    """{host: [ms of each]}, as the dispatchers have logged them."""
+    return {host: [float(ms) for ms in re.findall(r"site ready: .*, ([\d.]+) ms", stage.read(f"{host}.err"))]
+            for host in stage.network.hosts}
 
 
 def sleep_until(when):

@@ -10,12 +10,10 @@ class Fault:
     name: str
     what: str
     steps: tuple[tuple[float, Callable], ...]
-    # Ours: within what time the silence of such a host is a verdict (docs/design.md, "When a host counts as dead").
-    deadline_ms: float = 10.0
 
 
-def once(name, what, function, **more):
-    return Fault(name, what, ((0.0, function),), **more)
+def once(name, what, function):
+    return Fault(name, what, ((0.0, function),))
 
 
 def blackhole(stage, host):
@@ -57,8 +55,8 @@ FAULTS = {fault.name: fault for fault in (
     once("link-down", "the host's link is down", lambda s, h: s.network.link_down(h)),
     once("reject", "the host refuses every packet", lambda s, h: s.network.reject(h)),
     once("blackhole", "the host's routes lead nowhere", blackhole),
-    once("kill", "SIGKILL of the service", kill, deadline_ms=0.0),
-    once("stop", "SIGSTOP of everything on the host", stop, deadline_ms=100.0),
+    once("kill", "SIGKILL of the service", kill),
+    once("stop", "SIGSTOP of everything on the host", stop),
     Fault("flap", "the host drops every packet and is back after 5 s", ((0.0, drop), (5.0, heal))),
     Fault("second", "the host drops every packet, is back after 3 s, and 2 s later the other one dies",
           ((0.0, drop), (3.0, heal), (5.0, lambda s, h: s.network.drop(s.other(h))))),

@@ -10,8 +10,6 @@ namespace {
 
 constexpr Nanos kRecheckFirst = 1 * kSecond;
 constexpr Nanos kRecheckLast = 15 * kSecond;
-// A dispatcher that was heard from within this time need not be asked again by the guard.
-constexpr Nanos kDispatcherFresh = 50 * kMillisecond;
 // A dispatcher's deadline is stretched by its own slowest answers, never beyond this.
 constexpr Nanos kServiceDeadlineMost = 1 * kSecond;
 
@@ -289,7 +287,8 @@ void Hosts::GuardTick(HostState& host) {
     ArmGuard(host, due);
     return;
   }
-  if (!host.down) Check(host, observer_.GuardProbe(host), now - host.last_dispatcher > kDispatcherFresh);
+  // A machine may answer when nothing on it runs any more: its dispatcher's longer deadline begins with the silence, too.
+  if (!host.down) Check(host, observer_.GuardProbe(host), now - host.last_dispatcher >= options_.guard);
   ArmGuard(host, now + interval);
 }
 

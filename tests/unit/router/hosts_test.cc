@@ -31,6 +31,20 @@ TEST_F(HostsTest, ADispatcherThatIsSilentForItsDeadlineIsDown) {
   EXPECT_GE(ServiceDown(), 1u);
 }
 
+TEST_F(HostsTest, ADispatcherIsAskedWhenItsMachineIsFirstSilent) {
+  options.service_deadline = 100 * kMillisecond;
+  PutContainers(1);
+  Begin();
+  Route("c0", &request);
+  Settle();
+  ASSERT_EQ(request.code, RouteCode::kOk);
+  h1.silent = true;  // stopped, while its kernel goes on answering
+  Advance(options.guard + options.service_deadline - kMillisecond);
+  EXPECT_EQ(ServiceDown(), 0u);
+  Advance(3 * kMillisecond);
+  EXPECT_EQ(ServiceDown(), 1u) << "its deadline began later than the silence";
+}
+
 TEST_F(HostsTest, OneThatHasReportedOverloadHasLonger) {
   h1.overloaded = true;
   AskASilentDispatcher();
