@@ -10,7 +10,8 @@ import netns
 
 SKIPPED = 77
 SECONDS = int(os.environ.get("FASTCONTAINER_TEST_SECONDS", "170"))  # before ctest's own limit, so that all is cleaned up
-TOOLS = ("etcd", "etcdctl", "ip", "nft", "bridge", "nsenter", "sysctl", "ss", "apache2", "ab", "wrk", "curl", "ping")
+TOOLS = ("etcd", "etcdctl", "ip", "nft", "bridge", "nsenter", "sysctl", "ss", "apache2", "ab", "wrk", "curl", "ping",
+         "mariadbd")
 
 
 def find(name):
@@ -26,8 +27,9 @@ def find(name):
     import request_path
     import single
     import stores
+    import wordpress
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
-                   stores, keys):
+                   stores, keys, wordpress):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")
