@@ -6,7 +6,7 @@ import re
 import time
 
 import ledger
-from loads import SECONDS
+from loads import LOADS, SECONDS
 from stage import Stage
 
 WARM = 2.0  # s of load before the fault
@@ -25,6 +25,7 @@ class Cell:
     pause_ms: float
     endless: bool
     recovery_ms: float
+    usual_ms: float
     containers: int
     memory_mb: float
     verdict_ms: float     # ours: the longest deadline after which a host was judged; 0: none was needed
@@ -35,7 +36,7 @@ class Cell:
     @property
     def in_flight(self):
         """POSTs that were lost with the host and answered by 502: they may have been executed, and must not be sent again."""
-        return self.outcomes.get("502", 0) if self.load == "post" else 0
+        return self.outcomes.get("502", 0) if LOADS[self.load].posts else 0
 
 
 def run(name, proxy, fault, load, folder):

@@ -6,8 +6,7 @@ import shutil
 import numpy
 
 NUMBER, CLIENT, DUE, SENT, END, STATUS = range(6)  # columns; times in µs from the load's begin
-BIN_US = 100_000
-CALM_BINS = 5
+LEAST_SLOW_US = 50_000  # what is quicker is not called slow
 
 
 @dataclasses.dataclass
@@ -18,6 +17,7 @@ class Seen:
     pause_ms: float
     endless: bool        # somebody was still waiting at the end
     recovery_ms: float   # infinite: never
+    usual_ms: float      # the median wait before the fault
     seconds: list        # (second, ok, failed, slowest ms)
 
 
@@ -37,10 +37,13 @@ def judge(rows, outcomes, load, fault_us, end_us):
     broken = sum(count for outcome, count in outcomes.items() if outcome.startswith("broken"))
     websocket = load.site == "websocket"
     served = good & (rows[:, STATUS] != 101)
+    latency = rows[:, END] - rows[:, DUE]
+    usual = latency[served & (rows[:, END] < fault_us)]
     pause, endless = longest_pause(rows, served, load.closed, fault_us, end_us)
     return Seen(requests=len(rows), failed=int((~good).sum()) - (broken if websocket else 0),
                 broken=broken if websocket else 0, pause_ms=pause / 1e3, endless=endless,
-                recovery_ms=recovery(rows, served, fault_us, end_us) / 1e3, seconds=by_second(rows, good))
+                recovery_ms=recovery(rows, served, latency, fault_us, end_us) / 1e3,
+                usual_ms=float(numpy.median(usual)) / 1e3 if len(usual) else 0.0, seconds=by_second(rows, good))
 
 
 def longest_pause(rows, served, closed, fault_us, end_us):
@@ -48,8 +51,8 @@ def longest_pause(rows, served, closed, fault_us, end_us):
     request is somebody else: the longest wait, or the longest time without a success for anybody."""
     if not closed:
         ends = numpy.sort(rows[served, END])
-        ends = numpy.concatenate((ends[ends >= fault_us - BIN_US], [end_us]))
-        gap = int(numpy.diff(ends).max(initial=0)) if len(ends) > 1 else end_us - fault_us
+        ends = numpy.concatenate(([fault_us], ends[ends >= fault_us], [end_us]))
+        gap = int(numpy.diff(numpy.sort(ends)).max(initial=0))
         waits = (rows[:, END] - rows[:, DUE])[rows[:, END] >= fault_us]
         still = bool((~served & (rows[:, END] >= end_us)).any())
         return max(gap, int(waits.max(initial=0))), still
@@ -66,21 +69,13 @@ def longest_pause(rows, served, closed, fault_us, end_us):
     return int(pauses[worst]), not served[last[worst]]
 
 
-def recovery(rows, served, fault_us, end_us):
-    """From the fault until a quarter of the usual rate is kept for half a second, and nothing fails any more."""
-    edges = numpy.arange(0, end_us + 1, BIN_US)
-    rate, _ = numpy.histogram(rows[served, END], bins=edges)
-    usual = numpy.median(rate[5:max(6, fault_us // BIN_US)])
-    first = fault_us // BIN_US
-    calm = rate >= usual / 4
-    back = next((i for i in range(first, len(calm) - CALM_BINS) if calm[i:i + CALM_BINS].all()), None)
-    if back is None:
-        return numpy.inf
-    failures = rows[(rows[:, STATUS] == 0) | (rows[:, STATUS] >= 400)]
-    last_failure = int(failures[:, END].max(initial=0))
-    if last_failure >= end_us - BIN_US * CALM_BINS:
-        return numpy.inf
-    return max(0, back * BIN_US - fault_us, last_failure - fault_us)
+def recovery(rows, served, latency, fault_us, end_us):
+    """From the fault until the last request that failed, or waited twice as long as any did before, has ended."""
+    before = rows[:, END] < fault_us
+    usual = max(LEAST_SLOW_US, 2 * int(latency[before].max(initial=0)))
+    good = served | (rows[:, STATUS] == 101)
+    last = int(rows[(~good | (latency > usual)) & ~before, END].max(initial=fault_us))
+    return numpy.inf if last >= end_us else last - fault_us
 
 
 def by_second(rows, good):

@@ -26,6 +26,7 @@ constexpr const char kUsage[] =
     "  --seconds S       how long (10)\n"
     "  --host NAME       Host header (the address)\n"
     "  --post BYTES      POST with a body of so many bytes; {n} in the path is the request's number\n"
+    "  --post-file FILE,TYPE   POST with this body; the same holds there\n"
     "  --keep-alive      use connections again\n"
     "  --timeout S       a user gives up after so long (30)\n"
     "  --expect FILE     what each answer's body must be\n"
@@ -69,33 +70,39 @@ void RunWebSockets(const Load& load, Ledger* ledger) {
   close(loop);
 }
 
-bool ExpectFile(const char* name, openloop::Options* options) {
-  FILE* file = fopen(name, "rb");
+bool ReadFile(const std::string& name, std::string* text) {
+  FILE* file = fopen(name.c_str(), "rb");
   if (file == nullptr) return false;
-  XXH3_state_t state;
-  XXH3_64bits_reset(&state);
   char buffer[65536];
-  for (size_t n = 0; (n = fread(buffer, 1, sizeof buffer, file)) > 0;) {
-    XXH3_64bits_update(&state, buffer, n);
-    options->expect_bytes += n;
-  }
-  options->expect_digest = XXH3_64bits_digest(&state);
-  options->check_body = true;
+  for (size_t n = 0; (n = fread(buffer, 1, sizeof buffer, file)) > 0;) text->append(buffer, n);
   return fclose(file) == 0;
 }
 
+bool ExpectFile(const char* name, openloop::Options* options) {
+  std::string text;
+  if (!ReadFile(name, &text)) return false;
+  options->expect_bytes = text.size();
+  options->expect_digest = XXH3_64bits(text.data(), text.size());
+  options->check_body = true;
+  return true;
+}
+
+bool PostFile(const std::string& argument, openloop::Options* options) {
+  const size_t comma = argument.rfind(',');
+  if (comma == std::string::npos || !ReadFile(argument.substr(0, comma), &options->body)) return false;
+  options->method = "POST";
+  options->body_type = argument.substr(comma + 1);
+  return true;
+}
+
 bool Parse(int argc, char** argv, Load* load) {
-  static const option kOptions[] = {{"clients", required_argument, nullptr, 'c'},
-                                    {"rate", required_argument, nullptr, 'r'},
-                                    {"websocket", required_argument, nullptr, 'w'},
-                                    {"seconds", required_argument, nullptr, 's'},
-                                    {"host", required_argument, nullptr, 'H'},
-                                    {"post", required_argument, nullptr, 'p'},
-                                    {"keep-alive", no_argument, nullptr, 'k'},
-                                    {"timeout", required_argument, nullptr, 't'},
-                                    {"expect", required_argument, nullptr, 'e'},
-                                    {"ledger", required_argument, nullptr, 'l'},
-                                    {nullptr, 0, nullptr, 0}};
+  static const option kOptions[] = {
+      {"clients", required_argument, nullptr, 'c'},   {"rate", required_argument, nullptr, 'r'},
+      {"websocket", required_argument, nullptr, 'w'}, {"seconds", required_argument, nullptr, 's'},
+      {"host", required_argument, nullptr, 'H'},      {"post", required_argument, nullptr, 'p'},
+      {"post-file", required_argument, nullptr, 'P'}, {"keep-alive", no_argument, nullptr, 'k'},
+      {"timeout", required_argument, nullptr, 't'},   {"expect", required_argument, nullptr, 'e'},
+      {"ledger", required_argument, nullptr, 'l'},    {nullptr, 0, nullptr, 0}};
   openloop::Options& options = load->options;
   for (int c = 0; (c = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
     switch (c) {
@@ -116,7 +123,10 @@ bool Parse(int argc, char** argv, Load* load) {
         break;
       case 'p':
         options.method = "POST";
-        options.body_bytes = strtoull(optarg, nullptr, 10);
+        options.body.assign(strtoull(optarg, nullptr, 10), 'x');
+        break;
+      case 'P':
+        if (!PostFile(optarg, &options)) return false;
         break;
       case 'k':
         options.keep_alive = true;
@@ -134,7 +144,9 @@ bool Parse(int argc, char** argv, Load* load) {
         return false;
     }
   }
-  return optind + 1 == argc && options.SetUrl(argv[optind]) && options.seconds > 0 && options.rate > 0;
+  if (optind + 1 != argc) return false;
+  options.numbered = (argv[optind] + options.body).find("{n}") != std::string::npos;
+  return options.SetUrl(argv[optind]) && options.seconds > 0 && options.rate > 0;
 }
 
 int Main(int argc, char** argv) {

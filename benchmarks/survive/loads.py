@@ -13,12 +13,19 @@ class Load:
     options: tuple            # of survive_load
     path: str = "/"
     site: str = "static"      # what runs as the container: static, php, websocket or wordpress
+    health: str = "/"         # what a health check asks for; no check of HTTP where it is empty
+    post: str = ""            # the body's file and type, where it is not --post
     expect: str = ""          # the file that each answer must equal
     concurrency: int = 16     # requests that the container serves at a time
 
     @property
     def closed(self):
         return "--clients" in self.options
+
+    @property
+    def posts(self):
+        """What it asks may have been done when the answer is lost."""
+        return "--post" in self.options or bool(self.post)
 
 
 def closed_loop(clients, keep):
@@ -35,6 +42,9 @@ LOADS = {load.name: load for load in (
     Load("post", "open loop of 200 POSTs/s with 16 KiB", ("--rate", "200", "--post", "16384"), path="/post.php?id={n}", site="php"),
     Load("download", f"4 clients, each a download of {LARGE_BYTES >> 20} MiB after the other",
          ("--clients", "4", "--keep-alive"), path="/large", expect="large"),
-    Load("websocket", "10 WebSockets, a text each 20 ms", ("--clients", "10", "--websocket", "20"), site="websocket"),
-    Load("wordpress", "open loop of 5 pages/s of WordPress", ("--rate", "5"), site="wordpress"),
+    Load("websocket", "10 WebSockets, a text each 20 ms", ("--clients", "10", "--websocket", "20"), site="websocket",
+         health=""),
+    Load("wordpress", "open loop of 5 pages/s of WordPress", ("--rate", "5"), site="wordpress", health="/readme.html"),
+    Load("wordpress-post", "open loop of 2 new posts/s of WordPress", ("--rate", "2"), path="/xmlrpc.php", site="wordpress",
+         health="/readme.html", post="new-post.xml,text/xml"),
 )}

@@ -7,6 +7,7 @@ import subprocess
 
 import loads
 from cloud import BIN, Cloud, wait_until
+from wordpress_site import WordPress
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLIENTS = "10.77.0.30"
@@ -30,6 +31,9 @@ class Stage(Cloud):
                 with open(self.path("site", "large"), "wb") as file:
                     for _ in range(loads.LARGE_BYTES >> 20):
                         file.write(os.urandom(1 << 20))
+            if self.load.site == "wordpress":
+                self.wordpress = WordPress(self, self.key)
+                self.wordpress.start()
         except BaseException:
             self.__exit__(True, None, None)
             raise
@@ -43,6 +47,9 @@ class Stage(Cloud):
             return {"command": ["/bin/sh", "-c", 'exec websocketd --loglevel=error --address="$ADDRESS" --port="$PORT" cat'],
                     "environment": {"PATH": "/usr/local/bin:/usr/bin:/bin"}, "ready": {"tcp": True}}
         spec = self.apache_class()
+        if self.load.site == "wordpress":
+            # It is ready when it has made a page; on a host that has never served it, that is most of its start.
+            return {**spec, "environment": self.wordpress.environment(), "ready": {"http": "/wp-login.php", "timeout_s": 60}}
         spec["environment"]["CONF"] = self.path("site", f"{self.load.site}.conf")
         return {**spec, "concurrency": self.load.concurrency}
 
@@ -53,6 +60,19 @@ class Stage(Cloud):
         self.spawn(self.network.hosts[host], f"server-{host}", "env",
                    *(f"{name}={value}" for name, value in environment.items()), *spec["command"])
         wait_until(lambda: self.listens(self.network.hosts[host], SERVER_PORT), f"the server on {host} listens")
+
+    def prepare(self, *servers):
+        """Installs WordPress, and has each server ("address:port") make a page of each kind, as one that stands has."""
+        if self.load.site != "wordpress":
+            return
+        for i, server in enumerate(servers):
+            address, port = server.split(":")
+            where = {"address": address, "port": int(port)}
+            if i == 0:
+                self.wordpress.install(**where)
+            assert self.wordpress.request("/", **where).status == 200
+            self.wordpress.call("wp.getPosts", **where)
+        self.write("new-post.xml", self.wordpress.message("wp.newPost", {"post_title": "number {n}", "post_status": "publish"}))
 
     def servers(self):
         return [f"{self.network.address(host)}:{SERVER_PORT}" for host in self.network.hosts]
@@ -108,8 +128,9 @@ class Stage(Cloud):
 
     def start_load(self, seconds, ledger):
         expect = ("--expect", self.path("site", self.load.expect)) if self.load.expect else ()
+        post = ("--post-file", self.path(self.load.post)) if self.load.post else ()
         command = [*self.clients.enter(), f"{BIN}/survive_load", *self.load.options, "--seconds", str(seconds), "--timeout",
-                   str(loads.PATIENCE), "--host", self.key, *expect, "--ledger", ledger,
+                   str(loads.PATIENCE), "--host", self.key, *expect, *post, "--ledger", ledger,
                    f"http://{self.url_address()}{self.load.path}"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.children.append(process)
@@ -128,10 +149,11 @@ class Stage(Cloud):
         return sum(pss_kb(pid) for namespace in namespaces for pid in namespace.pids()) / 1024
 
     def posts(self):
-        """{number: how often it was served}."""
+        """{which: how often it was served}."""
         served = {}
-        for line in self.read("run", "posts").splitlines():
-            number = int(line.split()[0])
+        lines = self.wordpress.titles() if self.load.site == "wordpress" else self.read("run", "posts").splitlines()
+        for line in lines:
+            number = line.split(" ")[0]
             served[number] = served.get(number, 0) + 1
         return served
 

@@ -244,9 +244,9 @@ class Cloud:
 
     # ---- requests and numbers -----------------------------------------------------------------------
 
-    def request(self, host, path="/", method="GET", port=PROXY_PORT, timeout=60, headers=None, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-        connection.sock = self.network.proxy.connect("127.0.0.1", port, timeout)
+    def request(self, host, path="/", method="GET", port=PROXY_PORT, timeout=60, headers=None, body=None, address="127.0.0.1"):
+        connection = http.client.HTTPConnection(address, port, timeout=timeout)
+        connection.sock = self.network.proxy.connect(address, port, timeout)
         try:
             connection.request(method, path, body=body, headers={"Host": host, **(headers or {})})
             answer = connection.getresponse()

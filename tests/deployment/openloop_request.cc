@@ -40,20 +40,22 @@ bool Options::SetUrl(const std::string& url) {
   return SetAddress(authority.substr(0, colon), authority.substr(colon + 1));
 }
 
+std::string Request::Numbered(const std::string& text) const {
+  const size_t place = text.find("{n}");
+  if (place == std::string::npos) return text;
+  return text.substr(0, place) + std::to_string(number_) + text.substr(place + 3);
+}
+
 void Request::Compose() {
-  std::string path = options_.path;
-  const size_t place = path.find("{n}");
-  if (!out_.empty() && place == std::string::npos) return;
-  if (place != std::string::npos) path.replace(place, 3, std::to_string(number_));
+  const std::string path = Numbered(options_.path);
+  const std::string body = Numbered(options_.body);
   out_ = options_.method + " " + path + " HTTP/1.1\r\nHost: " + options_.host +
          "\r\nConnection: " + (options_.keep_alive ? "keep-alive" : "close") + "\r\n";
   if (options_.method == "POST") {
     out_ +=
-        "Content-Type: application/octet-stream\r\nContent-Length: " + std::to_string(options_.body_bytes) +
-        "\r\n";
+        "Content-Type: " + options_.body_type + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
   }
-  out_ += "\r\n";
-  out_.append(options_.body_bytes, 'x');
+  out_ += "\r\n" + body;
 }
 
 bool Request::Start(uint64_t number, Nanos due) {
@@ -64,7 +66,7 @@ bool Request::Start(uint64_t number, Nanos due) {
   repeated_ = false;
   written_ = 0;
   in_.Reset();
-  Compose();
+  if (out_.empty() || options_.numbered) Compose();
   reused_ = socket_ >= 0;
   if (reused_) return Write();
   return Connect();

@@ -23,7 +23,9 @@ struct Options {
   std::string host;
   std::string method = "GET";
   std::string path = "/";  // {n} stands for the request's number
-  uint64_t body_bytes = 0;
+  std::string body;        // the same holds there
+  std::string body_type = "application/octet-stream";
+  bool numbered = false;  // there is a {n}
   bool keep_alive = false;
   Nanos timeout = 30 * kSecond;
   uint64_t max_open = 10'000;
@@ -62,6 +64,8 @@ class Request {
   bool repeated() const { return repeated_; }
 
  private:
+  // The text with the request's number where it belongs.
+  std::string Numbered(const std::string& text) const;
   void Compose();
   bool Connect();
   bool Write();

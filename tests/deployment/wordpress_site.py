@@ -72,6 +72,11 @@ require_once ABSPATH . 'wp-settings.php';
         wait_until(lambda: cloud.ended(child) or self.machine.run("ss", "-Hltn", "sport = :3306").stdout,
                    "the database listens", 60)
 
+    def titles(self):
+        """Of all posts, as the database has them, without blanks."""
+        return self.machine.run("mariadb", "--no-defaults", "-u", "root", f"--socket={self.cloud.path('db.sock')}", "-N", "-e",
+                                "SELECT REPLACE(post_title, ' ', '-') FROM wordpress.wp_posts WHERE post_type = 'post'").stdout.split()
+
     def environment(self):
         environment = dict(self.cloud.apache_class()["environment"])
         return {**environment, "SITE": self.folder, "CONF": os.path.join(HERE, "wordpress_site", "apache.conf"),
@@ -82,18 +87,22 @@ require_once ABSPATH . 'wp-settings.php';
     def request(self, path, method="GET", **options):
         return self.cloud.request(self.key, path, method, **options)
 
-    def install(self):
-        """The form of its installation, filled in."""
+    def install(self, **options):
+        """The form of its installation, filled in; `options` are request()'s."""
         form = {"weblog_title": "survivor", "user_name": USER, "admin_password": PASSWORD, "admin_password2": PASSWORD,
                 "pw_weak": "1", "admin_email": "writer@example.com", "blog_public": "0", "language": ""}
         answer = self.request("/wp-admin/install.php?step=2", "POST", body=urllib.parse.urlencode(form),
-                              headers={"Content-Type": "application/x-www-form-urlencoded"})
+                              headers={"Content-Type": "application/x-www-form-urlencoded"}, **options)
         assert answer.status == 200 and b"Success!" in answer.body, (answer.status, answer.body[-2000:])
 
-    def call(self, method, *arguments):
+    @staticmethod
+    def message(method, *arguments):
         """XML-RPC, as its clients for telephones use it."""
-        body = xmlrpc.client.dumps((1, USER, PASSWORD, *arguments), method)
-        answer = self.request("/xmlrpc.php", "POST", body=body, headers={"Content-Type": "text/xml"})
+        return xmlrpc.client.dumps((1, USER, PASSWORD, *arguments), method)
+
+    def call(self, method, *arguments, **options):
+        answer = self.request("/xmlrpc.php", "POST", body=self.message(method, *arguments),
+                              headers={"Content-Type": "text/xml"}, **options)
         assert answer.status == 200, (answer.status, answer.body[-2000:])
         return xmlrpc.client.loads(answer.body)[0][0]
 

@@ -14,6 +14,7 @@ class Proxy:
         """Has a proxy serve port 8080 of namespace stage.network.proxy, for the hosts' servers."""
         for host in stage.network.hosts:
             stage.start_server(host)
+        stage.prepare(*stage.servers())
         self.serve(stage, stage.servers())
 
     def serve(self, stage, servers):

@@ -30,9 +30,9 @@ TUNED = """{
             keepalive_idle_conns_per_host 16
         }
     }"""
-HEALTH = """health_uri /
+HEALTH = """health_uri URI
         health_interval 100ms
-        health_timeout 150ms"""
+        health_timeout 250ms"""
 
 
 class Caddy(Proxy):
@@ -42,8 +42,8 @@ class Caddy(Proxy):
         self.tuned, self.about = tuned, about
 
     def serve(self, stage, servers):
-        # A WebSocket's server answers a plain GET with an error, which would count as ill.
-        body = TUNED.replace("HEALTH", "" if stage.load.site == "websocket" else HEALTH) if self.tuned else ""
+        health = HEALTH.replace("URI", stage.load.health) if stage.load.health else ""
+        body = TUNED.replace("HEALTH", health) if self.tuned else ""
         folder = stage.scratch("caddy")
         config = stage.write("Caddyfile", FRAME.format(folder=folder, servers=" ".join(servers), body=body))
         stage.spawn_proxy("env", f"HOME={folder}", f"XDG_DATA_HOME={folder}", f"XDG_CONFIG_HOME={folder}",

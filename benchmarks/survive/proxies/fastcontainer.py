@@ -12,6 +12,7 @@ class FastContainer(Proxy):
         for host in stage.network.hosts:
             stage.start_dispatcher(host)
         stage.start_proxy()
+        stage.prepare("127.0.0.1:8080")
 
     def victim_of(self, stage):
         return stage.placement("site")[0]

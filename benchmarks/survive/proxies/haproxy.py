@@ -24,7 +24,7 @@ global
 defaults
     mode http
     timeout connect 200ms
-    timeout check 150ms
+    timeout check 250ms
     timeout client 50s
     timeout server 2s
     timeout queue 10s
@@ -38,7 +38,7 @@ listen site
     bind :8080 backlog 4096
     balance leastconn
     http-request disable-l7-retry if METH_POST
-    option httpchk GET /
+    {check}
     default-server check inter 100ms fastinter 50ms downinter 200ms fall 2 rise 2 maxconn {most} observe layer4 \
 error-limit 3 on-error mark-down on-marked-down shutdown-sessions
 {servers}
@@ -54,9 +54,8 @@ class Haproxy(Proxy):
     def serve(self, stage, servers):
         lines = "\n".join(f"    server s{i} {server}{'' if self.tuned else ' check'}"
                           for i, server in enumerate(servers))
-        text = (TUNED if self.tuned else DEFAULT).format(servers=lines, most=stage.load.concurrency)
-        if stage.load.site == "websocket":
-            text = text.replace("    option httpchk GET /\n", "")  # its server speaks nothing else
+        text = (TUNED if self.tuned else DEFAULT).format(servers=lines, most=stage.load.concurrency,
+                                                             check=f"option httpchk GET {stage.load.health}" if stage.load.health else "")
         stage.spawn_proxy("haproxy", "-db", "-f", stage.write("haproxy.cfg", text))
 
 
