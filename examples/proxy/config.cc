@@ -107,6 +107,7 @@ void ReadTimeouts(Fields& fields, TimeoutConfig* timeouts, std::string* error) {
   ms.Read("idle_ms", &timeouts->idle, 1, kMaxMs);
   ms.Read("connect_ms", &timeouts->connect, 1, kMaxMs);
   ms.Read("response_ms", &timeouts->response, 1, kMaxMs);
+  ms.Read("tunnel_ms", &timeouts->tunnel, 1, kMaxMs);
   ms.Read("upstream_idle_ms", &timeouts->upstream_idle, 1, kMaxMs);
   ms.Read("wait_ms", &timeouts->wait, 1, kMaxMs);
   ms.Read("start_ms", &timeouts->start, 1, kMaxMs);

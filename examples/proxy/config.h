@@ -19,6 +19,7 @@ struct TimeoutConfig {  // ms
   uint32_t idle = 60000;
   uint32_t connect = 1000;
   uint32_t response = 60000;
+  uint32_t tunnel = 600000;
   // Less than the 5 s after which Apache closes, so that it is seldom the container who closes first.
   uint32_t upstream_idle = 4000;
   uint32_t wait = 0;

@@ -21,11 +21,13 @@ Context::Context(uv_loop_t* own_loop, const Config& own_config)
       linger(kLingerMs, Downstream::OnTimeout),
       connect(config.timeouts.connect, Upstream::OnTimeout),
       response(config.timeouts.response, Upstream::OnTimeout),
+      tunnel(config.timeouts.tunnel, Upstream::OnTimeout),
       upstream_idle(config.timeouts.upstream_idle, Upstream::OnTimeout) {}
 
 void Context::Expire() {
   // The client's first: if both sides have waited for the same time it is the one that owes bytes.
-  for (TimeoutQueue* queue : {&header, &idle, &body, &send, &linger, &connect, &response, &upstream_idle}) {
+  for (TimeoutQueue* queue :
+       {&header, &idle, &body, &send, &linger, &connect, &response, &tunnel, &upstream_idle}) {
     queue->Expire(now());
   }
 }

@@ -47,6 +47,7 @@ struct Context {
   // Of containers
   TimeoutQueue connect;
   TimeoutQueue response;
+  TimeoutQueue tunnel;
   TimeoutQueue upstream_idle;
 
   std::vector<Downstream*> clients;  // each knows its index

@@ -62,6 +62,10 @@ void Downstream::CloseNow(bool reset) {
 
 void Downstream::OnData(std::string_view data) {
   if (phase_ == Phase::kFlush || phase_ == Phase::kLinger) return;
+  if (phase_ == Phase::kTunnel) {
+    exchange_.TunnelData(data);
+    return UpdateReading();
+  }
   if (held_.empty()) {
     const size_t used = Consume(data);
     if (used < data.size()) held_.assign(data.substr(used));
@@ -198,8 +202,17 @@ void Downstream::LeaveWhenSent() {
 
 void Downstream::Abort() { CloseNow(true); }
 
+void Downstream::BeginTunnel() {
+  timeout_.Stop();
+  phase_ = Phase::kTunnel;
+  if (!held_.empty()) exchange_.TunnelData(held_);
+  held_ = std::string();
+}
+
 void Downstream::UpdateReading() {
-  const bool full = phase_ == Phase::kBody ? !exchange_.wants_body() : held_.size() > kMaxHeld;
+  if (ended_) return;
+  const bool of_exchange = phase_ == Phase::kBody || phase_ == Phase::kTunnel;
+  const bool full = of_exchange ? !exchange_.wants_body() : held_.size() > kMaxHeld;
   // Of a broken connection only reading tells.
   if (full && phase_ != Phase::kLinger && !broken()) {
     StopReading();
@@ -208,7 +221,11 @@ void Downstream::UpdateReading() {
   }
 }
 
-void Downstream::OnEnd(int) {
+void Downstream::OnEnd(int error) {
+  if (phase_ == Phase::kTunnel) {
+    ended_ = true;
+    return exchange_.TunnelEnded(error);
+  }
   exchange_.ClientGone();
   CloseNow(false);
 }

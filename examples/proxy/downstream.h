@@ -31,6 +31,8 @@ class Downstream final : public Tcp {
   void Abort();
   // The exchange can take more of the body, or no more at present.
   void UpdateReading();
+  // What the client sends belongs to the exchange, as it comes.
+  void BeginTunnel();
   // Closes it if no request is being served.
   void Drain();
   // Closes it now.
@@ -44,9 +46,10 @@ class Downstream final : public Tcp {
     kHead,  // reading one, or waiting for it
     kBody,
     kResponse,  // the request is complete
-    kFlush,     // close when all is sent
-    kLinger,    // the client may still be sending: closing at once could destroy the response (RFC 9112
-                // section 9.6)
+    kTunnel,
+    kFlush,   // close when all is sent
+    kLinger,  // the client may still be sending: closing at once could destroy the response (RFC 9112
+              // section 9.6)
   };
 
   ~Downstream() override;
@@ -66,8 +69,9 @@ class Downstream final : public Tcp {
   bool consuming_ = false;
   bool head_started_ = false;  // a byte of it has come
   bool linger_ = false;
-  size_t index_ = 0;  // in context_->clients
-  std::string held_;  // received and not yet consumed
+  bool ended_ = false;  // the client sends no more
+  size_t index_ = 0;    // in context_->clients
+  std::string held_;    // received and not yet consumed
   HeadScan scan_;
   std::string peer_;
   Timeout timeout_;  // of the phase

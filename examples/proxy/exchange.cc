@@ -11,9 +11,6 @@ namespace proxy {
 namespace {
 
 constexpr size_t kMaxHeldBody = 64 * 1024;
-// Above this one side waits for the other.
-constexpr size_t kMaxQueued = 256 * 1024;
-constexpr size_t kResumeAt = 64 * 1024;
 constexpr size_t kMaxLogged = 1024;
 constexpr uint32_t kMaxAttempts = 16;
 // A request that cannot be sent again goes to a pooled connection only if that was just used: the container
@@ -30,7 +27,8 @@ void Exchange::Reset() {
   attempts_ = reason_ = 0;
   ticket_.id = 0;
   held_ = true;
-  written_ = reused_ = fresh_ = continued_ = false;
+  written_ = reused_ = fresh_ = continued_ = client_ended_ = upstream_ended_ = false;
+  tunnel_in_ = tunnel_out_ = 0;
   wire_.clear();
   method_.clear();
   target_.clear();
@@ -74,8 +72,11 @@ void Exchange::Hold(Output* out) {
 }
 
 bool Exchange::wants_body() const {
-  return (state_ == State::kActive ? upstream_->queued() : wire_.size()) < kMaxQueued;
+  const bool sends = state_ == State::kActive || state_ == State::kTunnel;
+  return (sends ? upstream_->queued() : wire_.size()) < kMaxQueued;
 }
+
+uint32_t Exchange::RouteFlags() const { return request_.upgrade().empty() ? 0 : FC_ROUTE_STREAM; }
 
 void Exchange::Go() {
   if (state_ != State::kReading) return;
@@ -83,7 +84,7 @@ void Exchange::Go() {
     return Fail(404, "the request names no host", 0);
   }
   state_ = State::kRouting;
-  Routed(context_->routes.Route(request_.key(), &ticket_, &op_, OnRoute, this), nullptr);
+  Routed(context_->routes.Route(request_.key(), RouteFlags(), &ticket_, &op_, OnRoute, this), nullptr);
 }
 
 void Exchange::OnRoute(void* user_data, int32_t code, const fc_ticket* ticket, const fc_error* error) {
@@ -130,7 +131,8 @@ void Exchange::Attempt() {
   ++attempts_;
   written_ = false;
   attempt_ns_ = uv_hrtime();
-  response_.Begin({request_.is_head(), request_.minor(), request_.persistent() && !context_->draining});
+  response_.Begin({request_.is_head(), request_.minor(), request_.persistent() && !context_->draining,
+                   request_.upgrade()});
   if (request_.expects_continue() && !continued_ && request_.body_bytes() == 0 && !request_.complete()) {
     continued_ = true;
     client_->Send("HTTP/1.1 100 Continue\r\n\r\n");
@@ -171,6 +173,7 @@ void Exchange::SendHeld() {
 }
 
 void Exchange::Received(std::string_view data) {
+  if (state_ == State::kTunnel) return TunnelReceived(data);
   const bool first = !response_.received();
   if (first_byte_ns_ == 0) first_byte_ns_ = uv_hrtime() - begun_ns_;
   context_->response.Start(&upstream_->timeout(), context_->now());
@@ -178,6 +181,7 @@ void Exchange::Received(std::string_view data) {
   const Progress progress = response_.Feed(data, &out);
   if (!out.empty()) client_->Send(&out);
   if (progress == Progress::kDone) return Complete();
+  if (progress == Progress::kSwitched) return BeginTunnel();
   if (progress == Progress::kBad) {
     DropUpstream();
     EndTicket(FC_OUTCOME_OK);
@@ -191,16 +195,22 @@ void Exchange::Received(std::string_view data) {
 }
 
 void Exchange::ClientSent() {
-  if (state_ == State::kActive && client_->queued() < kResumeAt) upstream_->StartReading();
+  const bool reads = state_ == State::kActive || (state_ == State::kTunnel && !upstream_ended_);
+  if (reads && client_->queued() < kResumeAt) upstream_->StartReading();
 }
 
 void Exchange::UpstreamSent() {
+  if (state_ == State::kTunnel) {
+    if (upstream_->queued() < kResumeAt) client_->UpdateReading();
+    return RestartTunnelTimeout();
+  }
   if (state_ != State::kActive) return;
   context_->response.Start(&upstream_->timeout(), context_->now());
   if (!request_.complete() && upstream_->queued() < kResumeAt) client_->UpdateReading();
 }
 
 void Exchange::UpstreamEnded(int error) {
+  if (state_ == State::kTunnel) return TunnelUpstreamEnded(error);
   if (error == UV_EOF && response_.begun()) {
     Output& out = context_->to_client;
     const Progress progress = response_.End(&out);
@@ -212,6 +222,7 @@ void Exchange::UpstreamEnded(int error) {
 
 void Exchange::UpstreamTimedOut() {
   if (state_ == State::kConnecting) return Retry(FC_OUTCOME_CONNECT_FAILED);
+  if (state_ == State::kTunnel) return EndTunnel(FC_OUTCOME_OK, "idle");
   // The client is the slow one; it has a time-out of its own.
   if (!upstream_->reading()) return context_->response.Start(&upstream_->timeout(), context_->now());
   DropUpstream();
@@ -226,6 +237,7 @@ void Exchange::OnLost(void* user_data, uint64_t ticket, uint32_t) {
 
 void Exchange::Lost() {
   context_->pools.Drop(ticket_.endpoint);
+  if (state_ == State::kTunnel) return EndTunnel(FC_OUTCOME_CLOSED, "lost");
   Retry(state_ == State::kConnecting ? FC_OUTCOME_CONNECT_FAILED : FC_OUTCOME_CLOSED);
 }
 
@@ -244,7 +256,7 @@ void Exchange::Retry(uint32_t outcome) {
   const fc_ticket failed = ticket_;
   state_ = State::kRouting;
   ticket_.id = 0;
-  const int32_t code = context_->routes.Retry(failed, attempt, &ticket_, &op_, OnRoute, this);
+  const int32_t code = context_->routes.Retry(failed, attempt, RouteFlags(), &ticket_, &op_, OnRoute, this);
   if (code == FC_E_UNSAFE) {
     ticket_.id = 0;
     return Fail(502, OutcomeName(outcome), 0);
@@ -254,8 +266,7 @@ void Exchange::Retry(uint32_t outcome) {
 
 void Exchange::EndTicket(uint32_t outcome) {
   if (ticket_.id == 0) return;
-  const fc_outcome result = {sizeof(fc_outcome), outcome, request_.body_bytes(), response_.body_bytes(),
-                             uv_hrtime() - begun_ns_};
+  const fc_outcome result = {sizeof(fc_outcome), outcome, bytes_in(), bytes_out(), uv_hrtime() - begun_ns_};
   context_->routes.End(ticket_, result);
   ticket_.id = 0;
 }
@@ -292,6 +303,7 @@ void Exchange::Refuse(int status) {
 
 void Exchange::ClientGone() {
   if (state_ == State::kIdle) return;
+  if (state_ == State::kTunnel) return EndTunnel(FC_OUTCOME_CANCELLED, "the client has gone");
   if (op_ != 0) context_->routes.Cancel(op_);
   op_ = 0;
   DropUpstream();
@@ -314,10 +326,11 @@ void Exchange::Fail(int status, const char* error, uint64_t retry_after_ns) {
 }
 
 void Exchange::Account(int status, const char* error) {
+  if (state_ == State::kTunnel) --context_->metrics.tunnels;
   state_ = State::kIdle;
   --context_->metrics.in_flight;
   const uint64_t total = uv_hrtime() - begun_ns_;
-  context_->metrics.CountRequest(status, total, request_.body_bytes(), response_.body_bytes());
+  context_->metrics.CountRequest(status, total, bytes_in(), bytes_out());
   if (!context_->log.on()) return;
   LogEntry entry;
   entry.client = client_->peer();
@@ -331,8 +344,8 @@ void Exchange::Account(int status, const char* error) {
   entry.status = status;
   entry.attempts = attempts_;
   entry.reused = reused_;
-  entry.bytes_in = request_.body_bytes();
-  entry.bytes_out = response_.body_bytes();
+  entry.bytes_in = bytes_in();
+  entry.bytes_out = bytes_out();
   entry.queue = queue_ns_;
   entry.lookup = lookup_ns_;
   entry.probe = probe_ns_;

@@ -45,16 +45,25 @@ class Exchange {
   void UpstreamSent();
   void UpstreamTimedOut();
 
+  // By the client's connection, once the container has agreed to another protocol
+  void TunnelData(std::string_view data);
+  void TunnelEnded(int error);
+
   // By the router
   static void OnLost(void* user_data, uint64_t ticket, uint32_t reason);
 
  private:
-  enum class State { kIdle, kReading, kRouting, kConnecting, kActive };
+  // Above this one side waits for the other.
+  static constexpr size_t kMaxQueued = 256 * 1024;
+  static constexpr size_t kResumeAt = 64 * 1024;
+
+  enum class State { kIdle, kReading, kRouting, kConnecting, kActive, kTunnel };
 
   void Reset();
   static void OnRoute(void* user_data, int32_t code, const fc_ticket* ticket, const fc_error* error);
   void Routed(int32_t code, const fc_error* error);
   void CountPhases();
+  uint32_t RouteFlags() const;
   void Attempt();
   Upstream* TakePooled();
   void SendHeld();
@@ -64,8 +73,15 @@ class Exchange {
   void EndTicket(uint32_t outcome);
   void DropUpstream();
   void Complete();
+  void BeginTunnel();
+  void TunnelReceived(std::string_view data);
+  void TunnelUpstreamEnded(int error);
+  void RestartTunnelTimeout();
+  void EndTunnel(uint32_t outcome, const char* error);
   void Fail(int status, const char* error, uint64_t retry_after_ns);
   void Account(int status, const char* error);
+  uint64_t bytes_in() const { return request_.body_bytes() + tunnel_in_; }
+  uint64_t bytes_out() const { return response_.body_bytes() + tunnel_out_; }
 
   Context* context_;
   Downstream* client_;
@@ -83,6 +99,11 @@ class Exchange {
   bool reused_ = false;   // this attempt's connection came from a pool
   bool fresh_ = false;    // the next must not
   bool continued_ = false;
+
+  uint64_t tunnel_in_ = 0;  // from the client
+  uint64_t tunnel_out_ = 0;
+  bool client_ended_ = false;  // sends no more; the same for the container
+  bool upstream_ended_ = false;
 
   fc_ticket ticket_ = FC_TICKET_INIT;  // id 0: none
   fc_op op_ = 0;

@@ -6,7 +6,7 @@ namespace proxy {
 
 namespace {
 
-enum CharClass : uint8_t { kToken = 1, kValue = 2, kTarget = 4, kDigit = 8, kHostChar = 16 };
+enum CharClass : uint8_t { kToken = 1, kValue = 2, kTarget = 4, kDigit = 8, kHostChar = 16, kProtocol = 32 };
 
 constexpr std::array<uint8_t, 256> MakeClasses() {
   std::array<uint8_t, 256> classes{};
@@ -20,6 +20,8 @@ constexpr std::array<uint8_t, 256> MakeClasses() {
     if (c > 0x20 && c != 0x7f) bits |= kTarget;  // raw UTF-8 is common, and harmless
   }
   for (const char* c = "!#$%&'*+-.^_`|~"; *c != 0; ++c) classes[static_cast<uint8_t>(*c)] |= kToken;
+  for (uint8_t& bits : classes) bits |= (bits & kToken) != 0 ? kProtocol : 0;
+  classes['/'] |= kProtocol;
   for (const char* c = "-._"; *c != 0; ++c) classes[static_cast<uint8_t>(*c)] |= kHostChar;
   return classes;
 }
@@ -119,6 +121,11 @@ int ReadField(std::string_view name, std::string_view value, Head* head) {
       if (!EqualsIgnoringCase(value, "100-continue")) return 417;
       head->expects_continue = true;
       return 0;
+    case 7:
+      if (!EqualsIgnoringCase(name, "upgrade")) return 0;
+      head->several_upgrades = !head->upgrade.empty();
+      head->upgrade = value;
+      return 0;
     case 10:
       return EqualsIgnoringCase(name, "connection") && !ReadConnection(value, head) ? 400 : 0;
     case 14:
@@ -186,6 +193,14 @@ bool Head::Names(std::string_view field) const {
     if (EqualsIgnoringCase(named[i], field)) return true;
   }
   return false;
+}
+
+std::string_view Head::Upgrade() const {
+  // A list is not offered on: which of them the other side took would be one more thing to read in two ways.
+  // h2c would be a second HTTP inside, with paths and hosts that nobody looks at.
+  const bool usable = minor == 1 && !several_upgrades && !chunked && length == 0 && Names("upgrade") &&
+                      All(upgrade, kProtocol) && !EqualsIgnoringCase(upgrade.substr(0, 3), "h2c");
+  return usable ? upgrade : std::string_view();
 }
 
 HeadScan::Result HeadScan::Continue(std::string_view data) {

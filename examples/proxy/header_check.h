@@ -43,12 +43,16 @@ struct Head {
   bool close = false;       // Connection: close
   bool keep_alive = false;  // Connection: keep-alive
   bool expects_continue = false;
+  bool several_upgrades = false;
+  std::string_view upgrade;  // the value of Upgrade
   uint64_t length = 0;
   uint32_t named_count = 0;
   std::array<std::string_view, 16> named;  // other fields that Connection names
 
   bool Persistent() const { return !close && (minor == 1 || keep_alive); }
   bool Names(std::string_view field) const;
+  // The one protocol that an end of the connection offers, or agrees to; empty: none (RFC 9110 section 7.8).
+  std::string_view Upgrade() const;
 };
 
 // 0, or the status to answer with. `block` is a complete one.

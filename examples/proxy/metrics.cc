@@ -68,12 +68,13 @@ const char* ReasonName(uint32_t reason) {
 void Metrics::CountRequest(int status, uint64_t nanoseconds, uint64_t bytes_in, uint64_t bytes_out) {
   const auto index = static_cast<size_t>(status);
   if (index < statuses_.size()) ++statuses_[index];
+  bytes_in_ += bytes_in;
+  bytes_out_ += bytes_out;
+  if (status == 101) return;  // how long a tunnel lasts says nothing of how fast anything is
   size_t bucket = 0;
   while (bucket < kBounds && nanoseconds > kBoundsNs[bucket]) ++bucket;
   ++durations_[bucket];
   duration_sum_ns_ += nanoseconds;
-  bytes_in_ += bytes_in;
-  bytes_out_ += bytes_out;
 }
 
 void Metrics::FormatRequests(std::string* text) const {
@@ -98,7 +99,8 @@ void Metrics::FormatRequests(std::string* text) const {
 
 void Metrics::FormatDurations(std::string* text) const {
   constexpr const char* kName = "fc_proxy_request_duration_seconds";
-  AddType(text, kName, "histogram", "From the end of the request's head to the end of the response.");
+  AddType(text, kName, "histogram",
+          "From the end of the request's head to the end of the response; without tunnels.");
   uint64_t total = 0;
   const std::string bucket = std::string(kName) + "_bucket";
   for (size_t i = 0; i < kBounds; ++i) {
@@ -118,6 +120,8 @@ std::string Metrics::Format(fc_engine* engine) const {
   FormatRequests(&text);
   FormatDurations(&text);
   AddOne(&text, "fc_proxy_requests_in_flight", "gauge", "Requests that are being served.", in_flight);
+  AddOne(&text, "fc_proxy_tunnels", "gauge", "Of them, those that have switched to another protocol.",
+         tunnels);
   AddOne(&text, "fc_proxy_request_body_bytes_total", "counter", "Bytes of request bodies.", bytes_in_);
   AddOne(&text, "fc_proxy_response_body_bytes_total", "counter", "Bytes of response bodies.", bytes_out_);
   AddOne(&text, "fc_proxy_client_connections", "gauge", "Open connections of clients.", connections);

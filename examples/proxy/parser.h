@@ -17,7 +17,8 @@ namespace http = boost::beast::http;
 
 inline std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
-enum class Progress { kMore, kDone, kBad };
+// kSwitched: what follows belongs to another protocol.
+enum class Progress { kMore, kDone, kBad, kSwitched };
 
 // Parses one message. Derived classes write the head; the body's framing is generated here.
 template <bool kIsRequest>

@@ -111,6 +111,7 @@ void Request::Reset() {
   minor_ = 1;
   is_head_ = idempotent_ = persistent_ = expects_continue_ = false;
   forwarded_for_.clear();
+  upgrade_.clear();
 }
 
 int Request::Begin(std::string_view block, const Head& head, std::string_view peer, std::string* wire) {
@@ -119,6 +120,7 @@ int Request::Begin(std::string_view block, const Head& head, std::string_view pe
   is_head_ = head.method == "HEAD";
   idempotent_ = IsIdempotent(head.method);
   persistent_ = head.Persistent();
+  upgrade_ = head.Upgrade();
   expects_continue_ = head.expects_continue && head.minor == 1;
   RequestTarget target;
   if (const int status = SplitTarget(head, &target)) return status;
@@ -127,6 +129,9 @@ int Request::Begin(std::string_view block, const Head& head, std::string_view pe
   if (!parser_->PutHead(block)) return 400;
   wire->append("X-Forwarded-For: ").append(forwarded_for_).append(peer);
   wire->append("\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ").append(target.authority).append("\r\n");
+  if (!upgrade_.empty()) {
+    wire->append("Connection: upgrade\r\nUpgrade: ").append(upgrade_).append("\r\n");
+  }
   if (head.chunked) {
     wire->append("Transfer-Encoding: chunked\r\n");
   } else if (head.has_length) {

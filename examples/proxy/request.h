@@ -57,6 +57,8 @@ class Request {
   bool is_head() const { return is_head_; }
   bool idempotent() const { return idempotent_; }
   bool persistent() const { return persistent_; }
+  // The protocol that the request asks to go on with; empty: none. Used until the next Begin().
+  std::string_view upgrade() const { return upgrade_; }
   bool expects_continue() const { return expects_continue_; }
   int minor() const { return minor_; }
 
@@ -65,6 +67,7 @@ class Request {
 
   std::optional<RequestParser> parser_;
   std::string forwarded_for_;
+  std::string upgrade_;
   std::array<char, 256> key_;
   size_t key_length_ = 0;
   int minor_ = 1;

@@ -22,7 +22,9 @@ bool IsDropped(http::field field) {
   }
 }
 
-bool HasNoBody(const ResponseTo& to, int status) { return to.is_head || status == 204 || status == 304; }
+bool HasNoBody(const ResponseTo& to, int status) {
+  return to.is_head || status < 200 || status == 204 || status == 304;
+}
 
 // An HTTP/1.0 client knows no chunks: the end of the connection is the end of the body.
 bool SendsChunked(const Head& head, const ResponseTo& to) {
@@ -91,6 +93,21 @@ bool Response::Start(std::string_view block, const Head& head, Output* out) {
   return true;
 }
 
+// Only to what the request asked for, else a container could make of any connection what it likes.
+bool Response::Switch(std::string_view block, const Head& head, Output* out) {
+  if (to_.upgrade.empty() || !EqualsIgnoringCase(head.Upgrade(), to_.upgrade)) return false;
+  std::string& text = out->text();
+  parser_.emplace(head, to_, &text);
+  if (!parser_->PutHead(block)) {
+    parser_.reset();
+    return false;
+  }
+  status_ = head.status;
+  client_persistent_ = upstream_persistent_ = false;
+  text.append("Connection: upgrade\r\nUpgrade: ").append(to_.upgrade).append("\r\n\r\n");
+  return true;
+}
+
 // Up to and with the final head; interim ones (1xx) are skipped.
 Progress Response::FeedHead(std::string_view* data, Output* out) {
   while (true) {
@@ -104,10 +121,10 @@ Progress Response::FeedHead(std::string_view* data, Output* out) {
     }
     const std::string_view block = data->substr(0, scan_.size());
     Head head;
-    // An upgrade was never asked for.
-    if (CheckResponse(block, &head) != 0 || head.status == 101) return Progress::kBad;
+    if (CheckResponse(block, &head) != 0) return Progress::kBad;
     data->remove_prefix(scan_.size());
     scan_.Reset();
+    if (head.status == 101) return Switch(block, head, out) ? Progress::kSwitched : Progress::kBad;
     if (head.status < 200) continue;
     return Start(block, head, out) ? Progress::kDone : Progress::kBad;
   }
@@ -124,6 +141,8 @@ Progress Response::Feed(std::string_view data, Output* out) {
   }
   const size_t size = data.size();
   Progress progress = parser_ ? Progress::kDone : FeedHead(&data, out);
+  rest_ = data;
+  if (progress == Progress::kSwitched) return progress;
   if (progress == Progress::kDone) progress = parser_->PutBody(&data, out);
   if (progress == Progress::kDone && !data.empty()) upstream_persistent_ = false;
   if (data.size() > kMaxHeadBytes) return Progress::kBad;

@@ -15,7 +15,8 @@ namespace proxy {
 struct ResponseTo {
   bool is_head = false;
   int minor = 1;
-  bool keep_alive = true;  // what the client wants, and the proxy too
+  bool keep_alive = true;         // what the client wants, and the proxy too
+  std::string_view upgrade = {};  // to what it may switch; empty: nothing
 };
 
 class ResponseParser final : public MessageParser<false> {
@@ -39,6 +40,8 @@ class Response {
   void Begin(const ResponseTo& to);
   // What is to be sent to the client is appended to *out; it stays valid until the next call if `data` does.
   Progress Feed(std::string_view data, Output* out);
+  // After kSwitched: what has come behind the head, as long as *out is valid.
+  std::string_view rest() const { return rest_; }
   // The container has closed the connection.
   Progress End(Output* out);
 
@@ -53,12 +56,14 @@ class Response {
  private:
   Progress FeedHead(std::string_view* data, Output* out);
   bool Start(std::string_view block, const Head& head, Output* out);
+  bool Switch(std::string_view block, const Head& head, Output* out);
 
   ResponseTo to_;
   HeadScan scan_;
   std::optional<ResponseParser> parser_;
   std::string held_;      // an incomplete head or chunk header
   size_t held_used_ = 0;  // of held_; removed with the next call, because *out may point there
+  std::string_view rest_;
   int status_ = 0;
   bool received_ = false;
   bool client_persistent_ = false;

@@ -17,13 +17,16 @@ class Routes {
   void UseEngine(fc_engine* engine, fc_lost_cb on_lost);
   void UseFixed(const sockaddr_storage& address);
 
-  int32_t Route(std::string_view key, fc_ticket* ticket, fc_op* op, fc_route_cb callback, void* user_data) {
+  int32_t Route(std::string_view key, uint32_t flags, fc_ticket* ticket, fc_op* op, fc_route_cb callback,
+                void* user_data) {
     if (engine_ == nullptr) return RouteFixed(1, ticket);
+    options_.flags = flags;
     return fc_route(engine_, {key.data(), key.size()}, &options_, ticket, op, callback, user_data);
   }
-  int32_t Retry(const fc_ticket& ticket, const fc_attempt& attempt, fc_ticket* next, fc_op* op,
-                fc_route_cb callback, void* user_data) {
+  int32_t Retry(const fc_ticket& ticket, const fc_attempt& attempt, uint32_t flags, fc_ticket* next,
+                fc_op* op, fc_route_cb callback, void* user_data) {
     if (engine_ == nullptr) return RetryFixed(ticket, attempt, next);
+    options_.flags = flags;
     return fc_ticket_retry(engine_, ticket.id, &attempt, &options_, next, op, callback, user_data);
   }
   void End(const fc_ticket& ticket, const fc_outcome& outcome) {

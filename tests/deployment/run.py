@@ -27,9 +27,10 @@ def find(name):
     import request_path
     import single
     import stores
+    import tunnels
     import wordpress
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
-                   stores, keys, wordpress):
+                   stores, keys, wordpress, tunnels):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")

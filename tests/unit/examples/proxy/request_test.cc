@@ -7,6 +7,8 @@
 namespace proxy {
 namespace {
 
+using std::string_literals::operator""s;
+
 std::string Text(Output* out) {
   std::string text;
   for (const uv_buf_t& buffer : out->Buffers()) text.append(buffer.base, buffer.len);
@@ -37,6 +39,32 @@ TEST(Request, FieldsOfTheConnectionAreNotForwarded) {
       result.wire,
       "GET / HTTP/1.1\r\nHost: a\r\nX-Kept: 2\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
       "X-Forwarded-Host: a\r\n\r\n");
+}
+
+TEST(Request, OneUpgradeIsAskedForOn) {
+  Forwarded result;
+  Forward("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n",
+          &result);
+  EXPECT_EQ(result.request.upgrade(), "WebSocket");
+  EXPECT_TRUE(result.wire.ends_with("\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n")) << result.wire;
+}
+
+TEST(Request, UpgradeThatIsNotPlainIsLeftOut) {
+  const std::string line = "GET / HTTP/1.1\r\n";
+  for (const std::string& start :
+       {"GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: x\r\n"s, line + "Upgrade: websocket\r\n",
+        line + "Connection: upgrade\r\n", line + "Connection: upgrade\r\nUpgrade: h2c\r\n",
+        line + "Connection: upgrade\r\nUpgrade: H2C-14\r\n",
+        line + "Connection: upgrade\r\nUpgrade: a, b\r\n",
+        line + "Connection: upgrade\r\nUpgrade: a\r\nUpgrade: a\r\n",
+        line + "Connection: upgrade\r\nUpgrade: a\r\nContent-Length: 1\r\n",
+        line + "Connection: upgrade\r\nUpgrade: a\r\nTransfer-Encoding: chunked\r\n"}) {
+    Forwarded result;
+    Forward(start + "Host: a\r\n\r\n", &result);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(result.request.upgrade(), "") << start;
+    EXPECT_EQ(result.wire.find("pgrade"), std::string::npos) << result.wire;
+  }
 }
 
 TEST(Request, WhatTheClientSaysOfItsOriginIsAppendedToOrReplaced) {

@@ -129,5 +129,37 @@ TEST(Response, UpgradeThatWasNotAskedForIsBad) {
   EXPECT_FALSE(result.response.begun());
 }
 
+TEST(Response, UpgradeThatWasAskedForSwitchesAndHandsOverTheRest) {
+  const ResponseTo to = {false, 1, true, "websocket"};
+  const std::string head =
+      "HTTP/1.1 101 Switching\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nX-Own: 1\r\n\r\n";
+  for (size_t step = 1; step <= head.size(); ++step) {
+    Result result;
+    Feed(head + "rest", to, step, &result);
+    EXPECT_EQ(result.progress, Progress::kSwitched) << step;
+    EXPECT_EQ(result.text,
+              "HTTP/1.1 101 Switching\r\nX-Own: 1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    EXPECT_EQ(result.response.status(), 101);
+    EXPECT_TRUE(result.response.begun());
+  }
+  Result whole;
+  Output out;
+  whole.response.Begin(to);
+  const std::string bytes = head + "rest";
+  EXPECT_EQ(whole.response.Feed(bytes, &out), Progress::kSwitched);
+  EXPECT_EQ(whole.response.rest(), "rest");
+}
+
+TEST(Response, UpgradeToSomethingElseIsBad) {
+  for (const char* fields : {"Upgrade: h2c\r\nConnection: upgrade\r\n", "Upgrade: websocket\r\n",
+                             "Connection: upgrade\r\n", "Upgrade: websocket, x\r\nConnection: upgrade\r\n"}) {
+    Result result;
+    Feed(std::string("HTTP/1.1 101 Switching\r\n") + fields + "\r\n", {false, 1, true, "websocket"}, 1000,
+         &result);
+    EXPECT_EQ(result.progress, Progress::kBad) << fields;
+    EXPECT_EQ(result.text, "");
+  }
+}
+
 }  // namespace
 }  // namespace proxy
