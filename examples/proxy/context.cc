@@ -32,4 +32,16 @@ void Context::Expire() {
   }
 }
 
+std::string_view Context::Date() {
+  const std::time_t second = std::time(nullptr);
+  if (second != date_second_) {
+    date_second_ = second;
+    tm utc{};
+    gmtime_r(&second, &utc);
+    char text[32];
+    date_.assign(text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc));
+  }
+  return date_;
+}
+
 }  // namespace proxy

@@ -4,7 +4,11 @@
 
 #include <uv.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <ctime>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "examples/proxy/access_log.h"
@@ -25,6 +29,8 @@ struct Context {
 
   uint64_t now() const { return uv_now(loop); }  // ms
   void Expire();
+  // Now, as in the field Date.
+  std::string_view Date();
 
   uv_loop_t* const loop;
   const Config& config;
@@ -51,9 +57,14 @@ struct Context {
   TimeoutQueue upstream_idle;
 
   std::vector<Downstream*> clients;  // each knows its index
+  size_t max_upstreams = 0;          // open connections to containers; 0: no limit
   bool draining = false;
   void (*client_closed)(void* server) = nullptr;
   void* server = nullptr;
+
+ private:
+  std::time_t date_second_ = 0;
+  std::string date_;
 };
 
 }  // namespace proxy

@@ -8,6 +8,10 @@ namespace proxy {
 
 namespace {
 
+// A body is late unless so much of it comes within the time-out: a byte now and then does not keep a
+// container busy.
+constexpr size_t kLeastPart = 1024;
+
 // Pipelined requests that wait for their turn.
 constexpr size_t kMaxHeld = kMaxHeadBytes + 1024;
 
@@ -137,7 +141,9 @@ bool Downstream::TakeHead(std::string_view* data) {
 
 // True: the request is complete.
 bool Downstream::TakeBody(std::string_view* data) {
+  part_ += data->size();
   const Progress progress = exchange_.FeedBody(data);
+  part_ -= data->size();
   if (progress == Progress::kDone) {
     timeout_.Stop();
     phase_ = Phase::kResponse;
@@ -146,7 +152,8 @@ bool Downstream::TakeBody(std::string_view* data) {
   // What a chunked body leaves over is the start of a line.
   if (progress == Progress::kBad || data->size() > kMaxHeadBytes) {
     exchange_.Refuse(400);
-  } else {
+  } else if (!timeout_.running() || part_ >= kLeastPart) {
+    part_ = 0;
     context_->body.Start(&timeout_, context_->now());
   }
   return false;

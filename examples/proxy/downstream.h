@@ -70,6 +70,7 @@ class Downstream final : public Tcp {
   bool head_started_ = false;  // a byte of it has come
   bool linger_ = false;
   bool ended_ = false;  // the client sends no more
+  size_t part_ = 0;     // of the body, since its time-out was started
   size_t index_ = 0;    // in context_->clients
   std::string held_;    // received and not yet consumed
   HeadScan scan_;

@@ -27,7 +27,7 @@ void Exchange::Reset() {
   attempts_ = reason_ = 0;
   ticket_.id = 0;
   held_ = true;
-  written_ = reused_ = fresh_ = continued_ = client_ended_ = upstream_ended_ = false;
+  written_ = reused_ = fresh_ = client_ended_ = upstream_ended_ = false;
   tunnel_in_ = tunnel_out_ = 0;
   wire_.clear();
   method_.clear();
@@ -131,12 +131,9 @@ void Exchange::Attempt() {
   ++attempts_;
   written_ = false;
   attempt_ns_ = uv_hrtime();
-  response_.Begin({request_.is_head(), request_.minor(), request_.persistent() && !context_->draining,
-                   request_.upgrade()});
-  if (request_.expects_continue() && !continued_ && request_.body_bytes() == 0 && !request_.complete()) {
-    continued_ = true;
-    client_->Send("HTTP/1.1 100 Continue\r\n\r\n");
-  }
+  const bool waits = request_.expects_continue() && request_.body_bytes() == 0 && !request_.complete();
+  response_.Begin({request_.is_head(), request_.minor(), request_.persistent() && !context_->draining, waits,
+                   request_.takes_trailers(), context_->Date(), request_.upgrade()});
   upstream_ = TakePooled();
   reused_ = upstream_ != nullptr;
   if (reused_) {
@@ -145,6 +142,7 @@ void Exchange::Attempt() {
     return SendHeld();
   }
   ++context_->metrics.upstream_connects;
+  context_->pools.MakeRoom();
   upstream_ = new Upstream(context_, ticket_.endpoint);
   upstream_->Attach(this);
   state_ = State::kConnecting;
@@ -177,6 +175,7 @@ void Exchange::Received(std::string_view data) {
   const bool first = !response_.received();
   if (first_byte_ns_ == 0) first_byte_ns_ = uv_hrtime() - begun_ns_;
   context_->response.Start(&upstream_->timeout(), context_->now());
+  response_.set_request_complete(request_.complete());
   Output& out = context_->to_client;
   const Progress progress = response_.Feed(data, &out);
   if (!out.empty()) client_->Send(&out);
@@ -283,7 +282,7 @@ void Exchange::Complete() {
   const bool request_complete = request_.complete();
   EndTicket(FC_OUTCOME_OK);
   if (response_.upstream_persistent() && request_complete && upstream_->queued() == 0) {
-    context_->pools.Put(upstream_);
+    context_->pools.Put(upstream_, response_.upstream_limits());
     upstream_ = nullptr;
   } else {
     DropUpstream();
@@ -320,7 +319,9 @@ void Exchange::Fail(int status, const char* error, uint64_t retry_after_ns) {
   Account(status, error);
   const bool keep_alive = request_.complete() && request_.persistent() && !context_->draining;
   Output& out = context_->to_client;
-  AppendOwnResponse({status, retry_after_ns, request_.is_head(), keep_alive, request_.minor()}, &out.text());
+  AppendOwnResponse(
+      {status, retry_after_ns, request_.is_head(), keep_alive, request_.minor(), context_->Date()},
+      &out.text());
   client_->Send(&out);
   client_->Finished(keep_alive);
 }

@@ -98,7 +98,6 @@ class Exchange {
   bool written_ = false;  // by this attempt: at least one byte
   bool reused_ = false;   // this attempt's connection came from a pool
   bool fresh_ = false;    // the next must not
-  bool continued_ = false;
 
   uint64_t tunnel_in_ = 0;  // from the client
   uint64_t tunnel_out_ = 0;

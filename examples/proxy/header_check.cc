@@ -90,10 +90,43 @@ bool ReadLength(std::string_view value, Head* head) {
   return true;
 }
 
+std::optional<uint32_t> ReadNumber(std::string_view text) {
+  if (text.empty() || text.size() > 9 || !All(text, kDigit)) return std::nullopt;
+  uint32_t number = 0;
+  for (const char c : text) number = number * 10 + static_cast<uint32_t>(c - '0');
+  return number;
+}
+
+// Cuts the first element off a comma-separated list.
+std::string_view NextElement(std::string_view* list) {
+  const size_t comma = list->find(',');
+  const std::string_view element = Trim(list->substr(0, comma));
+  *list = comma == std::string_view::npos ? std::string_view() : list->substr(comma + 1);
+  return element;
+}
+
+void ReadKeepAlive(std::string_view value, KeepAlive* limits) {
+  while (!value.empty()) {
+    const std::string_view element = NextElement(&value);
+    const size_t equals = element.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view name = Trim(element.substr(0, equals));
+    const auto number = ReadNumber(Trim(element.substr(equals + 1)));
+    if (EqualsIgnoringCase(name, "timeout")) limits->timeout = number;
+    if (EqualsIgnoringCase(name, "max")) limits->max = number;
+  }
+}
+
+bool ListContains(std::string_view list, std::string_view element) {
+  while (!list.empty()) {
+    if (EqualsIgnoringCase(NextElement(&list), element)) return true;
+  }
+  return false;
+}
+
 bool ReadConnection(std::string_view value, Head* head) {
-  while (true) {
-    const size_t comma = value.find(',');
-    const std::string_view option = Trim(value.substr(0, comma));
+  while (!value.empty()) {
+    const std::string_view option = NextElement(&value);
     if (EqualsIgnoringCase(option, "close")) {
       head->close = true;
     } else if (EqualsIgnoringCase(option, "keep-alive")) {
@@ -102,14 +135,16 @@ bool ReadConnection(std::string_view value, Head* head) {
       if (!All(option, kToken) || head->named_count == head->named.size()) return false;
       head->named[head->named_count++] = option;
     }
-    if (comma == std::string_view::npos) return true;
-    value.remove_prefix(comma + 1);
   }
+  return true;
 }
 
 // Only the fields that decide where the message ends and where it goes. 0 or a status.
 int ReadField(std::string_view name, std::string_view value, Head* head) {
   switch (name.size()) {
+    case 2:
+      if (EqualsIgnoringCase(name, "te")) head->te_trailers |= ListContains(value, "trailers");
+      return 0;
     case 4:
       if (!EqualsIgnoringCase(name, "host")) return 0;
       if (head->has_host) return 400;
@@ -127,7 +162,11 @@ int ReadField(std::string_view name, std::string_view value, Head* head) {
       head->upgrade = value;
       return 0;
     case 10:
+      if (EqualsIgnoringCase(name, "keep-alive")) ReadKeepAlive(value, &head->keep_alive_limits);
       return EqualsIgnoringCase(name, "connection") && !ReadConnection(value, head) ? 400 : 0;
+    case 12:
+      if (EqualsIgnoringCase(name, "max-forwards")) head->max_forwards = ReadNumber(value);
+      return 0;
     case 14:
       return EqualsIgnoringCase(name, "content-length") && !ReadLength(value, head) ? 400 : 0;
     case 17:

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace proxy {
@@ -30,6 +31,12 @@ class HeadScan {
   size_t line_ = 0;  // where the present line starts
 };
 
+// What Keep-Alive says of a connection (RFC 2068 section 19.7.1).
+struct KeepAlive {
+  std::optional<uint32_t> timeout;  // s
+  std::optional<uint32_t> max;      // requests that may follow
+};
+
 // What the check learns. Views point into the block.
 struct Head {
   std::string_view method;  // of a request
@@ -44,8 +51,11 @@ struct Head {
   bool keep_alive = false;  // Connection: keep-alive
   bool expects_continue = false;
   bool several_upgrades = false;
+  bool te_trailers = false;  // TE: trailers
   std::string_view upgrade;  // the value of Upgrade
   uint64_t length = 0;
+  KeepAlive keep_alive_limits;
+  std::optional<uint32_t> max_forwards;
   uint32_t named_count = 0;
   std::array<std::string_view, 16> named;  // other fields that Connection names
 

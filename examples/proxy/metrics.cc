@@ -126,6 +126,8 @@ std::string Metrics::Format(fc_engine* engine) const {
   AddOne(&text, "fc_proxy_response_body_bytes_total", "counter", "Bytes of response bodies.", bytes_out_);
   AddOne(&text, "fc_proxy_client_connections", "gauge", "Open connections of clients.", connections);
   AddOne(&text, "fc_proxy_client_connections_total", "counter", "Accepted connections.", accepted);
+  AddOne(&text, "fc_proxy_upstream_connections", "gauge", "Open connections to containers.",
+         upstream_connections);
   AddOne(&text, "fc_proxy_upstream_connects_total", "counter", "Connections to containers begun.",
          upstream_connects);
   AddOne(&text, "fc_proxy_upstream_reused_total", "counter", "Requests sent on a pooled connection.",

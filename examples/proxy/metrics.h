@@ -23,9 +23,10 @@ class Metrics {
   }
 
   uint64_t accepted = 0;
-  uint64_t connections = 0;  // of clients, open
-  uint64_t in_flight = 0;    // requests
-  uint64_t tunnels = 0;      // of them, those that have switched to another protocol
+  uint64_t connections = 0;           // of clients, open
+  uint64_t in_flight = 0;             // requests
+  uint64_t tunnels = 0;               // of them, those that have switched to another protocol
+  uint64_t upstream_connections = 0;  // to containers, open
   uint64_t upstream_connects = 0;
   uint64_t upstream_reused = 0;
   uint64_t upstream_idle = 0;

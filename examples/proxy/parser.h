@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <string_view>
 
 #include "examples/proxy/output.h"
@@ -61,8 +62,11 @@ class MessageParser : public http::basic_parser<kIsRequest> {
 
  protected:
   void SendChunked(bool chunked) { send_chunked_ = chunked; }
-  // Fields after the body (trailers) are not forwarded: nobody downstream can have agreed to them.
   bool after_head() const { return after_head_; }
+  // A field to follow the body.
+  void AddTrailer(std::string_view name, std::string_view value) {
+    trailers_.append(name).append(": ").append(value).append("\r\n");
+  }
 
  private:
   using Error = boost::beast::error_code;
@@ -86,7 +90,7 @@ class MessageParser : public http::basic_parser<kIsRequest> {
   }
   void on_finish_impl(Error& error) final {
     error = {};
-    if (send_chunked_ && out_ != nullptr) out_->text().append("0\r\n\r\n");
+    if (send_chunked_ && out_ != nullptr) out_->text().append("0\r\n").append(trailers_).append("\r\n");
   }
 
   void Send(std::string_view body) {
@@ -103,6 +107,7 @@ class MessageParser : public http::basic_parser<kIsRequest> {
   }
 
   Output* out_ = nullptr;
+  std::string trailers_;
   uint64_t body_bytes_ = 0;
   bool send_chunked_ = false;
   bool after_head_ = false;

@@ -25,6 +25,10 @@ bool IsIdempotent(std::string_view method) {
   return false;
 }
 
+bool CountsForwards(const Head& head) {
+  return head.max_forwards && (head.method == "OPTIONS" || head.method == "TRACE");
+}
+
 // Hop-by-hop, or generated anew, or (Proxy) an attack on CGI programs.
 bool IsDropped(http::field field, std::string_view name) {
   switch (field) {
@@ -82,7 +86,14 @@ void RequestParser::on_request_impl(http::verb, boost::beast::string_view method
 void RequestParser::on_field_impl(http::field field, boost::beast::string_view name,
                                   boost::beast::string_view value, boost::beast::error_code& error) {
   error = {};
-  if (after_head() || IsDropped(field, View(name))) return;
+  // Fields after the body are not forwarded: servers that merge them into the head have been talked into
+  // much.
+  if (after_head()) return;
+  if (IsDropped(field, View(name))) return;
+  if (field == http::field::max_forwards && CountsForwards(head_)) {
+    wire_->append("Max-Forwards: ").append(std::to_string(*head_.max_forwards - 1)).append("\r\n");
+    return;
+  }
   if (head_.named_count != 0 && head_.Names(View(name))) return;
   if (field == http::field::unknown && NamesField(View(name), "x-forwarded-for")) {
     forwarded_for_->append(View(value)).append(", ");
@@ -109,9 +120,20 @@ void Request::Reset() {
   parser_.reset();
   key_length_ = 0;
   minor_ = 1;
-  is_head_ = idempotent_ = persistent_ = expects_continue_ = false;
+  is_head_ = idempotent_ = persistent_ = expects_continue_ = takes_trailers_ = false;
   forwarded_for_.clear();
   upgrade_.clear();
+}
+
+void Request::AppendConnection(std::string* wire) const {
+  if (takes_trailers_) {
+    wire->append(upgrade_.empty() ? "Connection: TE\r\nTE: trailers\r\n"
+                                  : "Connection: TE, upgrade\r\nTE: trailers\r\n");
+  } else if (!upgrade_.empty()) {
+    wire->append("Connection: upgrade\r\n");
+  }
+  if (!upgrade_.empty()) wire->append("Upgrade: ").append(upgrade_).append("\r\n");
+  if (expects_continue_) wire->append("Expect: 100-continue\r\n");
 }
 
 int Request::Begin(std::string_view block, const Head& head, std::string_view peer, std::string* wire) {
@@ -121,17 +143,19 @@ int Request::Begin(std::string_view block, const Head& head, std::string_view pe
   idempotent_ = IsIdempotent(head.method);
   persistent_ = head.Persistent();
   upgrade_ = head.Upgrade();
-  expects_continue_ = head.expects_continue && head.minor == 1;
+  expects_continue_ = head.expects_continue && head.minor == 1 && (head.chunked || head.length != 0);
+  takes_trailers_ = head.te_trailers && head.minor == 1 && head.Names("te");
+  // RFC 9110 section 7.6.2: the proxy is the end of the way. It knows no TRACE.
+  if (CountsForwards(head) && *head.max_forwards == 0) return head.method == "OPTIONS" ? 200 : 501;
   RequestTarget target;
   if (const int status = SplitTarget(head, &target)) return status;
   if (!SetKey(target.authority)) return 400;
   parser_.emplace(head, target, wire, &forwarded_for_);
   if (!parser_->PutHead(block)) return 400;
+  wire->append(minor_ == 1 ? "Via: 1.1 fc-proxy\r\n" : "Via: 1.0 fc-proxy\r\n");
   wire->append("X-Forwarded-For: ").append(forwarded_for_).append(peer);
   wire->append("\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ").append(target.authority).append("\r\n");
-  if (!upgrade_.empty()) {
-    wire->append("Connection: upgrade\r\nUpgrade: ").append(upgrade_).append("\r\n");
-  }
+  AppendConnection(wire);
   if (head.chunked) {
     wire->append("Transfer-Encoding: chunked\r\n");
   } else if (head.has_length) {

@@ -59,10 +59,12 @@ class Request {
   bool persistent() const { return persistent_; }
   // The protocol that the request asks to go on with; empty: none. Used until the next Begin().
   std::string_view upgrade() const { return upgrade_; }
+  bool takes_trailers() const { return takes_trailers_; }
   bool expects_continue() const { return expects_continue_; }
   int minor() const { return minor_; }
 
  private:
+  void AppendConnection(std::string* wire) const;
   bool SetKey(std::string_view authority);
 
   std::optional<RequestParser> parser_;
@@ -75,6 +77,7 @@ class Request {
   bool idempotent_ = false;
   bool persistent_ = false;
   bool expects_continue_ = false;
+  bool takes_trailers_ = false;
 };
 
 }  // namespace proxy

@@ -4,6 +4,9 @@ namespace proxy {
 
 namespace {
 
+// So many heads of 1xx, and a container that sends one more is broken.
+constexpr int kMaxInterim = 100;
+
 // Hop-by-hop, or generated anew.
 bool IsDropped(http::field field) {
   switch (field) {
@@ -22,6 +25,33 @@ bool IsDropped(http::field field) {
   }
 }
 
+// RFC 9110 section 6.5.1: what decides framing, route, identity or meaning has no place after the body.
+bool IsRefusedAsTrailer(http::field field, std::string_view value) {
+  for (const char c : value) {
+    if (static_cast<unsigned char>(c) < ' ' && c != '\t') return true;
+  }
+  switch (field) {
+    case http::field::age:
+    case http::field::authorization:
+    case http::field::cache_control:
+    case http::field::content_encoding:
+    case http::field::content_range:
+    case http::field::content_type:
+    case http::field::date:
+    case http::field::expires:
+    case http::field::host:
+    case http::field::location:
+    case http::field::retry_after:
+    case http::field::set_cookie:
+    case http::field::vary:
+    case http::field::warning:
+    case http::field::www_authenticate:
+      return true;
+    default:
+      return IsDropped(field);
+  }
+}
+
 bool HasNoBody(const ResponseTo& to, int status) {
   return to.is_head || status < 200 || status == 204 || status == 304;
 }
@@ -34,7 +64,7 @@ bool SendsChunked(const Head& head, const ResponseTo& to) {
 }  // namespace
 
 ResponseParser::ResponseParser(const Head& head, const ResponseTo& to, std::string* text)
-    : head_(head), text_(text) {
+    : head_(head), text_(text), trailers_(to.trailers) {
   skip(to.is_head);
   SendChunked(SendsChunked(head, to));
 }
@@ -51,7 +81,12 @@ void ResponseParser::on_response_impl(int, boost::beast::string_view reason, int
 void ResponseParser::on_field_impl(http::field field, boost::beast::string_view name,
                                    boost::beast::string_view value, boost::beast::error_code& error) {
   error = {};
-  if (after_head() || IsDropped(field)) return;
+  if (after_head()) {
+    if (trailers_ && !IsRefusedAsTrailer(field, View(value))) AddTrailer(View(name), View(value));
+    return;
+  }
+  has_date_ |= field == http::field::date;
+  if (IsDropped(field) && !(trailers_ && field == http::field::trailer)) return;
   if (head_.named_count != 0 && head_.Names(View(name))) return;
   text_->append(View(name)).append(": ").append(View(value)).append("\r\n");
 }
@@ -62,7 +97,8 @@ void Response::Begin(const ResponseTo& to) {
   parser_.reset();
   held_.clear();
   held_used_ = 0;
-  status_ = 0;
+  status_ = interim_ = 0;
+  upstream_limits_ = {};
   received_ = false;
 }
 
@@ -75,8 +111,11 @@ bool Response::Start(std::string_view block, const Head& head, Output* out) {
   }
   status_ = head.status;
   const bool no_body = HasNoBody(to_, status_);
-  client_persistent_ = to_.keep_alive && (no_body || head.has_length || to_.minor == 1);
+  // Answered before all was said: what is left may never come, or be taken for something else.
+  client_persistent_ = to_.keep_alive && request_complete_ && (no_body || head.has_length || to_.minor == 1);
   upstream_persistent_ = head.Persistent();
+  upstream_limits_ = head.keep_alive_limits;
+  if (!parser_->has_date() && !to_.date.empty()) text.append("Date: ").append(to_.date).append("\r\n");
   if (head.has_length && status_ != 204) {
     char digits[20];
     const char* end = std::to_chars(digits, digits + sizeof digits, head.length).ptr;
@@ -108,7 +147,18 @@ bool Response::Switch(std::string_view block, const Head& head, Output* out) {
   return true;
 }
 
-// Up to and with the final head; interim ones (1xx) are skipped.
+// Forwarded where the client can know what it is (RFC 9110 section 15.2); 100 where it waits for it.
+bool Response::Interim(std::string_view block, const Head& head, Output* out) {
+  if (++interim_ > kMaxInterim) return false;
+  if (to_.minor == 0 || (head.status == 100 && !to_.wants_continue)) return true;
+  std::string text;
+  ResponseParser parser(head, to_, &text);
+  if (!parser.PutHead(block)) return false;
+  out->text().append(text).append("\r\n");
+  return true;
+}
+
+// Up to and with the final head.
 Progress Response::FeedHead(std::string_view* data, Output* out) {
   while (true) {
     switch (scan_.Continue(*data)) {
@@ -125,8 +175,8 @@ Progress Response::FeedHead(std::string_view* data, Output* out) {
     data->remove_prefix(scan_.size());
     scan_.Reset();
     if (head.status == 101) return Switch(block, head, out) ? Progress::kSwitched : Progress::kBad;
-    if (head.status < 200) continue;
-    return Start(block, head, out) ? Progress::kDone : Progress::kBad;
+    if (head.status >= 200) return Start(block, head, out) ? Progress::kDone : Progress::kBad;
+    if (!Interim(block, head, out)) return Progress::kBad;
   }
 }
 

@@ -16,12 +16,16 @@ struct ResponseTo {
   bool is_head = false;
   int minor = 1;
   bool keep_alive = true;         // what the client wants, and the proxy too
+  bool wants_continue = false;    // has not sent its body yet, and says that it waits
+  bool trailers = false;          // takes fields after the body
+  std::string_view date = {};     // now; added where the container says none
   std::string_view upgrade = {};  // to what it may switch; empty: nothing
 };
 
 class ResponseParser final : public MessageParser<false> {
  public:
   ResponseParser(const Head& head, const ResponseTo& to, std::string* text);
+  bool has_date() const { return has_date_; }
 
  private:
   void on_request_impl(http::verb, boost::beast::string_view, boost::beast::string_view, int,
@@ -33,11 +37,15 @@ class ResponseParser final : public MessageParser<false> {
 
   const Head& head_;  // these are used while the head is parsed only
   std::string* text_;
+  bool trailers_;  // they are forwarded
+  bool has_date_ = false;
 };
 
 class Response {
  public:
   void Begin(const ResponseTo& to);
+  // Whether the client has sent its request whole; to be said before its response is fed.
+  void set_request_complete(bool complete) { request_complete_ = complete; }
   // What is to be sent to the client is appended to *out; it stays valid until the next call if `data` does.
   Progress Feed(std::string_view data, Output* out);
   // After kSwitched: what has come behind the head, as long as *out is valid.
@@ -52,9 +60,11 @@ class Response {
   // After kDone: may the connection be used again?
   bool client_persistent() const { return client_persistent_; }
   bool upstream_persistent() const { return upstream_persistent_; }
+  const KeepAlive& upstream_limits() const { return upstream_limits_; }
 
  private:
   Progress FeedHead(std::string_view* data, Output* out);
+  bool Interim(std::string_view block, const Head& head, Output* out);
   bool Start(std::string_view block, const Head& head, Output* out);
   bool Switch(std::string_view block, const Head& head, Output* out);
 
@@ -66,6 +76,9 @@ class Response {
   std::string_view rest_;
   int status_ = 0;
   bool received_ = false;
+  int interim_ = 0;  // heads of 1xx
+  bool request_complete_ = true;
+  KeepAlive upstream_limits_;
   bool client_persistent_ = false;
   bool upstream_persistent_ = false;
 };

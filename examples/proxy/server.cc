@@ -40,6 +40,7 @@ Server::Server(uv_loop_t* loop, const Config& config)
 
 bool Server::Start(bool with_dispatcher, std::string* error) {
   max_connections_ = RaiseFileLimit(config_.limits.connections);
+  context_.max_upstreams = max_connections_;
   StartTimerAndSignals();
   uv_tcp_init(loop_, &listener_);
   listener_.data = this;

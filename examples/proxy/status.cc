@@ -23,6 +23,8 @@ int StatusForCode(int32_t code) {
 
 const char* StatusText(int status) {
   switch (status) {
+    case 200:
+      return "OK";
     case 400:
       return "Bad Request";
     case 404:
@@ -53,6 +55,7 @@ void AppendOwnResponse(const OwnResponse& response, std::string* text) {
   const std::string line = std::to_string(response.status) + " " + StatusText(response.status);
   text->append("HTTP/1.1 ").append(line).append("\r\nContent-Type: text/plain\r\nContent-Length: ");
   text->append(std::to_string(line.size() + 1)).append("\r\n");
+  if (!response.date.empty()) text->append("Date: ").append(response.date).append("\r\n");
   if (response.status == 503) {
     const uint64_t seconds =
         response.retry_after_ns / kSecond + (response.retry_after_ns % kSecond != 0 ? 1 : 0);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace proxy {
 
@@ -17,6 +18,7 @@ struct OwnResponse {
   bool is_head = false;
   bool keep_alive = false;
   int minor = 1;
+  std::string_view date = {};
 };
 void AppendOwnResponse(const OwnResponse& response, std::string* text);
 

@@ -33,6 +33,8 @@ class Tcp {
   // Writing has failed; OnEnd() comes when all that was received has been read.
   bool broken() const { return broken_; }
   bool closing() const { return closing_; }
+  // Nothing has come that is not read yet, and no end either.
+  bool Quiet() const;
 
   // Takes all of it. An error shows itself later, through OnEnd().
   void Write(const uv_buf_t* buffers, size_t count);

@@ -59,6 +59,9 @@ class TimeoutQueue {
     ends_.previous_ = timeout;
   }
 
+  // The owner of the one that expires next, or nullptr.
+  void* Oldest() const { return ends_.next_ == &ends_ ? nullptr : ends_.next_->owner_; }
+
   void Expire(uint64_t now) {
     while (ends_.next_ != &ends_ && ends_.next_->due_ <= now) {
       Timeout* oldest = ends_.next_;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "examples/proxy/header_check.h"
 #include "examples/proxy/tcp.h"
 #include "examples/proxy/timeouts.h"
 
@@ -24,7 +25,10 @@ class Upstream final : public Tcp {
   void Attach(Exchange* exchange) { exchange_ = exchange; }
   uint64_t endpoint() const { return endpoint_; }
   uint64_t idle_since() const { return idle_since_; }
-  void set_idle_since(uint64_t now) { idle_since_ = now; }
+  // Begins to wait for its next request, as long as the container has said it may. False: it may not.
+  bool BeginIdle(const KeepAlive& limits);
+  // The container has neither closed it nor sent anything, nor will it within the next moment.
+  bool Usable() const;
   Timeout& timeout() { return timeout_; }
   // Closes it, without a word to its exchange.
   void Discard();
@@ -32,7 +36,7 @@ class Upstream final : public Tcp {
   static void OnTimeout(void* upstream);
 
  private:
-  ~Upstream() override = default;
+  ~Upstream() override;
   void OnConnected(int status) override;
   void OnData(std::string_view data) override;
   void OnEnd(int error) override;
@@ -42,6 +46,8 @@ class Upstream final : public Tcp {
   Exchange* exchange_ = nullptr;
   uint64_t endpoint_;
   uint64_t idle_since_ = 0;
+  uint64_t usable_until_ = 0;
+  uint32_t requests_left_ = UINT32_MAX;
   Timeout timeout_;
 };
 
@@ -52,7 +58,9 @@ class Pools {
   explicit Pools(Context* context) : context_(context) {}
   // The one that was used last, if not longer ago than `max_idle` ms; or nullptr.
   Upstream* Take(uint64_t endpoint, uint64_t max_idle);
-  void Put(Upstream* upstream);
+  void Put(Upstream* upstream, const KeepAlive& limits);
+  // Closes the one that has been idle longest if there can be no further connection.
+  void MakeRoom();
   // It has closed by itself.
   void Remove(Upstream* upstream);
   // A connection was not put back: keeps no empty pool.

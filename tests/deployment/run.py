@@ -23,6 +23,7 @@ def find(name):
     import keys
     import late_path
     import life
+    import messages
     import peers
     import request_path
     import single
@@ -30,7 +31,7 @@ def find(name):
     import tunnels
     import wordpress
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
-                   stores, keys, wordpress, tunnels):
+                   stores, keys, wordpress, tunnels, messages):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")

@@ -35,10 +35,10 @@ TEST(Request, FieldsOfTheConnectionAreNotForwarded) {
       "trailers\r\n"
       "Upgrade: h2c\r\nProxy-Connection: close\r\nTrailer: X\r\nX-Kept: 2\r\n\r\n",
       &result);
-  EXPECT_EQ(
-      result.wire,
-      "GET / HTTP/1.1\r\nHost: a\r\nX-Kept: 2\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
-      "X-Forwarded-Host: a\r\n\r\n");
+  EXPECT_EQ(result.wire,
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Kept: 2\r\nVia: 1.1 fc-proxy\r\nX-Forwarded-For: 192.0.2.1\r\n"
+            "X-Forwarded-Proto: http\r\n"
+            "X-Forwarded-Host: a\r\n\r\n");
 }
 
 TEST(Request, OneUpgradeIsAskedForOn) {
@@ -67,16 +67,58 @@ TEST(Request, UpgradeThatIsNotPlainIsLeftOut) {
   }
 }
 
+TEST(Request, ExpectationIsForwardedWhereABodyFollows) {
+  Forwarded result;
+  Forward("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n", &result);
+  EXPECT_TRUE(result.request.expects_continue());
+  EXPECT_NE(result.wire.find("\r\nExpect: 100-continue\r\n"), std::string::npos);
+  for (const char* block :
+       {"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
+        "PUT / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"}) {
+    Forwarded without;
+    Forward(block, &without);
+    EXPECT_FALSE(without.request.expects_continue());
+    EXPECT_EQ(without.wire.find("Expect"), std::string::npos);
+  }
+}
+
+TEST(Request, TrailersAreAskedForWhereTheClientTakesThem) {
+  Forwarded result;
+  Forward("GET / HTTP/1.1\r\nHost: a\r\nTE: gzip, trailers\r\nConnection: TE\r\n\r\n", &result);
+  EXPECT_TRUE(result.request.takes_trailers());
+  EXPECT_TRUE(result.wire.ends_with("\r\nConnection: TE\r\nTE: trailers\r\n\r\n")) << result.wire;
+  Forwarded of_somebody_else;
+  Forward("GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n", &of_somebody_else);
+  EXPECT_FALSE(of_somebody_else.request.takes_trailers());
+}
+
+TEST(Request, MaxForwardsCountsDownForTheMethodsThatItIsFor) {
+  Forwarded result;
+  Forward("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 10\r\n\r\n", &result);
+  EXPECT_NE(result.wire.find("\r\nMax-Forwards: 9\r\n"), std::string::npos);
+  Forwarded get;
+  Forward("GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", &get);
+  EXPECT_EQ(get.status, 0);
+  EXPECT_NE(get.wire.find("\r\nMax-Forwards: 0\r\n"), std::string::npos);
+  Forwarded here;
+  Forward("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", &here);
+  EXPECT_EQ(here.status, 200);
+  Forwarded trace;
+  Forward("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", &trace);
+  EXPECT_EQ(trace.status, 501);
+}
+
 TEST(Request, WhatTheClientSaysOfItsOriginIsAppendedToOrReplaced) {
   Forwarded result;
   Forward(
-      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.1\r\nX_Forwarded_Proto: https\r\n"
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.1\r\nX_Forwarded_Proto: "
+      "https\r\n"
       "X-Forwarded-Host: evil\r\nForwarded: for=1\r\nProxy: http://evil\r\n\r\n",
       &result);
-  EXPECT_EQ(
-      result.wire,
-      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.1, 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
-      "X-Forwarded-Host: a\r\n\r\n");
+  EXPECT_EQ(result.wire,
+            "GET / HTTP/1.1\r\nHost: a\r\nVia: 1.1 fc-proxy\r\nX-Forwarded-For: 198.51.100.1, "
+            "192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+            "X-Forwarded-Host: a\r\n\r\n");
 }
 
 TEST(Request, KeyIsTheHostNameWithoutCasePortAndFinalDot) {
@@ -96,7 +138,7 @@ TEST(Request, AbsoluteTargetWinsOverHost) {
   Forwarded result;
   Forward("GET http://b.test:81?q HTTP/1.1\r\nHost: a.test\r\n\r\n", &result);
   EXPECT_EQ(result.request.key(), "b.test");
-  EXPECT_EQ(result.wire.substr(0, 43), "GET /?q HTTP/1.1\r\nHost: b.test:81\r\nX-Forwar");
+  EXPECT_EQ(result.wire.substr(0, 37), "GET /?q HTTP/1.1\r\nHost: b.test:81\r\nVi");
   Forwarded options;
   Forward("OPTIONS http://b.test HTTP/1.1\r\nHost: a.test\r\n\r\n", &options);
   EXPECT_TRUE(options.wire.starts_with("OPTIONS * HTTP/1.1\r\n"));

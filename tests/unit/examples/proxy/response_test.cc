@@ -33,7 +33,7 @@ void Feed(const std::string& bytes, const ResponseTo& to, size_t step, Result* r
 
 TEST(Response, IsTheSameHoweverTheBytesCome) {
   const std::string bytes =
-      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+      "HTTP/1.1 100 Continue\r\n\r\n"
       "HTTP/1.1 200 Fine\r\nServer: s\r\nContent-Length: 5\r\nConnection: keep-alive, X-Own\r\nX-Own: "
       "1\r\n\r\nhello";
   for (size_t step = 1; step <= bytes.size(); ++step) {
@@ -129,8 +129,71 @@ TEST(Response, UpgradeThatWasNotAskedForIsBad) {
   EXPECT_FALSE(result.response.begun());
 }
 
+constexpr const char kInterim[] =
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\nConnection: y\r\nY: 1\r\n\r\n"
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+constexpr const char kFinal[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+TEST(Response, InterimHeadsReachWhoCanKnowThem) {
+  Result waits;
+  Feed(kInterim, {.wants_continue = true}, 1, &waits);
+  EXPECT_EQ(waits.text,
+            std::string("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n") + kFinal);
+  Result does_not;
+  Feed(kInterim, {}, 1000, &does_not);
+  EXPECT_EQ(does_not.text, std::string("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n") + kFinal);
+  Result old;
+  Feed(kInterim, {.minor = 0, .keep_alive = false}, 1000, &old);
+  EXPECT_EQ(old.text, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+}
+
+TEST(Response, EndlessInterimHeadsAreBad) {
+  std::string bytes;
+  for (int i = 0; i < 101; ++i) bytes += "HTTP/1.1 102 Processing\r\n\r\n";
+  Result result;
+  Feed(bytes, {}, bytes.size(), &result);
+  EXPECT_EQ(result.progress, Progress::kBad);
+}
+
+TEST(Response, FieldsAfterTheBodyReachWhoTakesThem) {
+  const std::string bytes =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n1\r\n!\r\n0\r\nX-Sum: 9\r\n"
+      "Set-Cookie: a=b\r\nHost: b\r\n\r\n";
+  for (size_t step = 1; step <= bytes.size(); ++step) {
+    Result result;
+    Feed(bytes, {.trailers = true}, step, &result);
+    EXPECT_EQ(result.progress, Progress::kDone) << step;
+    EXPECT_EQ(result.text,
+              "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n!\r\n0\r\nX-Sum: "
+              "9\r\n\r\n");
+  }
+}
+
+TEST(Response, DateIsAddedWhereThereIsNone) {
+  Result without;
+  Feed(kFinal, {.date = "now"}, 1000, &without);
+  EXPECT_EQ(without.text, "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 0\r\n\r\n");
+  Result with;
+  Feed("HTTP/1.1 200 OK\r\ndate: then\r\nContent-Length: 0\r\n\r\n", {.date = "now"}, 1000, &with);
+  EXPECT_EQ(with.text, "HTTP/1.1 200 OK\r\ndate: then\r\nContent-Length: 0\r\n\r\n");
+}
+
+TEST(Response, KeepAliveSaysHowLongAndHowOften) {
+  Result result;
+  Feed("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5, Max = 99, x\r\nContent-Length: 0\r\n\r\n", {}, 1000,
+       &result);
+  EXPECT_EQ(result.response.upstream_limits().timeout, 5u);
+  EXPECT_EQ(result.response.upstream_limits().max, 99u);
+  EXPECT_EQ(result.text.find("Keep-Alive"), std::string::npos);
+  Result none;
+  Feed("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=-5, max=1234567890\r\nContent-Length: 0\r\n\r\n", {}, 1000,
+       &none);
+  EXPECT_FALSE(none.response.upstream_limits().timeout);
+  EXPECT_FALSE(none.response.upstream_limits().max);
+}
+
 TEST(Response, UpgradeThatWasAskedForSwitchesAndHandsOverTheRest) {
-  const ResponseTo to = {false, 1, true, "websocket"};
+  const ResponseTo to = {.upgrade = "websocket"};
   const std::string head =
       "HTTP/1.1 101 Switching\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nX-Own: 1\r\n\r\n";
   for (size_t step = 1; step <= head.size(); ++step) {
@@ -154,7 +217,7 @@ TEST(Response, UpgradeToSomethingElseIsBad) {
   for (const char* fields : {"Upgrade: h2c\r\nConnection: upgrade\r\n", "Upgrade: websocket\r\n",
                              "Connection: upgrade\r\n", "Upgrade: websocket, x\r\nConnection: upgrade\r\n"}) {
     Result result;
-    Feed(std::string("HTTP/1.1 101 Switching\r\n") + fields + "\r\n", {false, 1, true, "websocket"}, 1000,
+    Feed(std::string("HTTP/1.1 101 Switching\r\n") + fields + "\r\n", {.upgrade = "websocket"}, 1000,
          &result);
     EXPECT_EQ(result.progress, Progress::kBad) << fields;
     EXPECT_EQ(result.text, "");

@@ -1,0 +1,135 @@
+"""What HTTP/1.1 asks of whoever stands between client and server: RFC 9110 and RFC 9112, on the wire."""
+import queue
+import socket
+import time
+
+from alone import Alone, read_all, read_until
+from cloud import wait_until
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\n%s\r\nok"
+
+
+def answer_with(response):
+    """A server that gives every request, without looking at its body, the same response."""
+    def serve(sock):
+        rest = b""
+        while True:
+            _, rest = read_until(sock, b"\r\n\r\n", rest)
+            sock.sendall(response)
+    return serve
+
+
+def read_answer(sock, rest=b""):
+    """(head, body, rest) of a response with a length."""
+    head, rest = read_until(sock, b"\r\n\r\n", rest)
+    length = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")][0]
+    while len(rest) < length:
+        rest += sock.recv(65536)
+    return head, rest[:length], rest[length:]
+
+
+def test_messages_expectation_reaches_the_container_and_its_answer_the_client():
+    def serve(sock):
+        head, _ = read_until(sock, b"\r\n\r\n")
+        assert b"\r\nExpect: 100-continue\r\n" in head
+        sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        read_until(sock, b"12345")
+        sock.sendall(OK % b"")
+
+    with Alone(serve) as alone, alone.connect() as sock:
+        sock.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        head, rest = read_until(sock, b"\r\n\r\n")
+        assert head == b"HTTP/1.1 100 Continue\r\n\r\n" and not rest, head
+        sock.sendall(b"12345")
+        assert read_answer(sock)[:2] == (b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\n\r\n", b"ok")
+
+
+def test_messages_body_that_was_not_wanted_ends_both_connections():
+    # Else what the client sends of it is read as the next request, by the proxy or by the container ("0.CL").
+    with Alone(answer_with(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")) as alone, alone.connect() as sock:
+        sock.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 60\r\n\r\n")
+        head, rest = read_until(sock, b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 413 ") and b"Connection: close\r\n" in head and not rest, head
+        sock.sendall(GET)
+        assert not read_all(sock), "the body was taken for a request"
+        wait_until(lambda: alone.metric("upstream_connections") == 0, "the container's connection is closed")
+
+
+def test_messages_early_hints_and_trailers_reach_the_client():
+    response = (b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nDate: x\r\nTransfer-Encoding: chunked\r\n"
+                b"Trailer: X-Sum\r\n\r\n3;ext=1\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n")
+    with Alone(answer_with(response)) as alone, alone.connect() as sock:
+        hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+        sock.sendall(GET.replace(b"\r\n\r\n", b"\r\nTE: trailers\r\nConnection: TE\r\n\r\n"))
+        got, rest = read_until(sock, b"\r\nX-Sum: 7\r\n\r\n")
+        assert got == (hints + b"HTTP/1.1 200 OK\r\nDate: x\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       b"3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n"), got
+        sock.sendall(LAST)
+        got = rest + read_all(sock)
+        assert got.startswith(hints) and got.endswith(b"\r\n\r\n3\r\nabc\r\n0\r\n\r\n") and b"X-Sum" not in got, got
+
+
+def test_messages_head_has_no_body_and_the_connection_goes_on():
+    with Alone(answer_with(b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 5000\r\n\r\n")) as alone, alone.connect() as sock:
+        for _ in range(3):
+            sock.sendall(GET.replace(b"GET", b"HEAD"))
+            head, rest = read_until(sock, b"\r\n\r\n")
+            assert head == b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 5000\r\n\r\n" and not rest, head
+        assert alone.origin_connections == 1
+
+
+def ask_twice(alone, method=b"GET", meanwhile=lambda: None):
+    """Two requests, one after the other; the number of connections that the proxy made for them."""
+    with alone.connect() as sock:
+        for _ in range(2):
+            sock.sendall(GET.replace(b"GET", method))
+            head, body, _ = read_answer(sock)
+            assert head.startswith(b"HTTP/1.1 200 ") and body == b"ok", head
+            meanwhile()
+        return alone.origin_connections
+
+
+def test_messages_pooled_connection_is_used_as_often_as_the_container_allows():
+    for field, connections in ((b"", 1), (b"Keep-Alive: timeout=5, max=1\r\n", 1), (b"Keep-Alive: max=0\r\n", 2),
+                               (b"Keep-Alive: timeout=0\r\n", 2), (b"Connection: close\r\n", 2)):
+        with Alone(answer_with(OK % field)) as alone:
+            assert ask_twice(alone) == connections, field
+
+
+def test_messages_pooled_connection_is_used_as_long_as_the_container_allows():
+    # Half a second before its end it is left alone; this server would never close.
+    with Alone(answer_with(OK % b"Keep-Alive: timeout=1\r\n")) as alone:
+        with alone.connect() as sock:
+            sock.sendall(GET)
+            read_answer(sock)
+            # Time itself is the matter here: there is nothing else to wait for.
+            time.sleep(0.6)
+            sock.sendall(GET)
+            read_answer(sock)
+        assert alone.origin_connections == 2
+
+
+def test_messages_pooled_connection_that_has_ended_is_not_used():
+    sockets = queue.Queue()
+
+    def serve(sock):
+        read_until(sock, b"\r\n\r\n")
+        sock.sendall(OK % b"")
+        sockets.put(sock)
+        read_all(sock)
+
+    with Alone(serve) as alone:
+        # POST could not be sent again: what matters is that it is never sent where it would be lost.
+        for _ in range(200):
+            with alone.connect() as sock:
+                sock.sendall(GET.replace(b"GET", b"POST"))
+                sock.recv(65536)
+                sockets.get().shutdown(socket.SHUT_WR)
+                sock.sendall(GET.replace(b"GET", b"POST"))
+                head = sock.recv(65536)
+                assert head.startswith(b"HTTP/1.1 200 "), head
+                sockets.get().shutdown(socket.SHUT_WR)
+        assert alone.origin_connections == 400
+        assert alone.metrics()['fc_proxy_attempts_failed_total{outcome="stale_connection"}'] == 0
