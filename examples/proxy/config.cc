@@ -58,6 +58,18 @@ void ReadAddresses(Fields& fields, const char* field, bool port, std::vector<std
   }
 }
 
+void ReadTrusted(Fields& fields, Config* config) {
+  if (const json* values = fields.Array("trusted")) {
+    for (const json& value : *values) {
+      if (value.is_string() && config->trusted.Add(value.get<std::string>())) continue;
+      return fields.Fail("trusted",
+                         "must be an array of numeric addresses and networks, for example \"10.1.0.0/16\"");
+    }
+  }
+  fields.Read("proxy_protocol", &config->proxy_protocol);
+  if (config->proxy_protocol && config->trusted.empty()) fields.Fail("proxy_protocol", "needs \"trusted\"");
+}
+
 void ReadProfile(Fields& fields, Config* config) {
   std::string profile = "default";
   fields.Read("profile", &profile);
@@ -202,6 +214,7 @@ std::optional<Config> FromJson(const json& value, std::string* error) {
   ReadAddresses(fields, "witnesses", /*port=*/false, &config.witnesses);
   ReadAddresses(fields, "peers", /*port=*/true, &config.peers);
   fields.Read("confirm", &config.confirm, 1);
+  ReadTrusted(fields, &config);
   ReadProfile(fields, &config);
   ReadAdmission(fields, &config);
   fields.Read("no_relocation", &config.no_relocation);

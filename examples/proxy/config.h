@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "examples/proxy/address.h"
+
 namespace proxy {
 
 struct TimeoutConfig {  // ms
@@ -62,6 +64,8 @@ struct Config {
   std::string name;
   std::string bind;
   std::vector<std::string> witnesses;
+  AddressSet trusted;              // proxies and load balancers in front
+  bool proxy_protocol = false;     // they speak it
   std::vector<std::string> peers;  // other proxies: address:port of their `bind`
   double confirm = 1;
   uint32_t admission = 0;  // FC_ADMISSION_

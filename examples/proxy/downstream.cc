@@ -1,8 +1,10 @@
 #include "examples/proxy/downstream.h"
 
-#include <netinet/in.h>
+#include <uv.h>
 
+#include "examples/proxy/address.h"
 #include "examples/proxy/context.h"
+#include "examples/proxy/proxy_header.h"
 
 namespace proxy {
 
@@ -14,19 +16,6 @@ constexpr size_t kLeastPart = 1024;
 
 // Pipelined requests that wait for their turn.
 constexpr size_t kMaxHeld = kMaxHeadBytes + 1024;
-
-std::string PeerName(const uv_tcp_t* handle) {
-  sockaddr_storage address = {};
-  int length = sizeof address;
-  if (uv_tcp_getpeername(handle, reinterpret_cast<sockaddr*>(&address), &length) != 0) return "unknown";
-  char text[INET6_ADDRSTRLEN] = {};
-  if (address.ss_family == AF_INET6) {
-    uv_ip6_name(reinterpret_cast<const sockaddr_in6*>(&address), text, sizeof text);
-  } else {
-    uv_ip4_name(reinterpret_cast<const sockaddr_in*>(&address), text, sizeof text);
-  }
-  return text;
-}
 
 }  // namespace
 
@@ -52,10 +41,19 @@ Downstream::~Downstream() {
 
 void Downstream::Start() {
   ++context_->metrics.accepted;
-  peer_ = PeerName(handle());
+  sockaddr_storage address = {};
+  int length = sizeof address;
+  uv_tcp_getpeername(handle(), reinterpret_cast<sockaddr*>(&address), &length);
+  SetPeer(address);
+  if (trusted_ && context_->config.proxy_protocol) phase_ = Phase::kPreface;
   // A client that says nothing has as long as one that is slow.
   context_->header.Start(&timeout_, context_->now());
   StartReading();
+}
+
+void Downstream::SetPeer(const sockaddr_storage& address) {
+  peer_ = FormatHost(address);
+  trusted_ = context_->config.trusted.Contains(address);
 }
 
 void Downstream::CloseNow(bool reset) {
@@ -89,7 +87,9 @@ size_t Downstream::Consume(std::string_view data) {
   const size_t size = data.size();
   consuming_ = true;
   while (!data.empty() && !closing()) {
-    if (phase_ == Phase::kHead) {
+    if (phase_ == Phase::kPreface) {
+      if (!TakePreface(&data)) break;
+    } else if (phase_ == Phase::kHead) {
       if (!TakeHead(&data)) break;
     } else if (phase_ == Phase::kBody) {
       if (!TakeBody(&data)) break;
@@ -102,6 +102,17 @@ size_t Downstream::Consume(std::string_view data) {
 }
 
 // False: more bytes are needed, or nothing more is wanted.
+bool Downstream::TakePreface(std::string_view* data) {
+  ProxyHeader header;
+  const Progress progress = ReadProxyHeader(*data, &header);
+  if (progress == Progress::kBad) CloseNow(true);  // it is never guessed what else it may be
+  if (progress != Progress::kDone) return false;
+  data->remove_prefix(header.size);
+  if (header.source.ss_family != AF_UNSPEC) SetPeer(header.source);
+  phase_ = Phase::kHead;
+  return true;
+}
+
 bool Downstream::TakeHead(std::string_view* data) {
   while (scan_.size() <= 1 && data->starts_with("\r\n")) {
     data->remove_prefix(2);  // RFC 9112 section 2.2
@@ -238,7 +249,7 @@ void Downstream::OnEnd(int error) {
 }
 
 void Downstream::Drain() {
-  if (phase_ == Phase::kHead && !head_started_) CloseNow(false);
+  if (phase_ == Phase::kPreface || (phase_ == Phase::kHead && !head_started_)) CloseNow(false);
 }
 
 void Downstream::Cut() {

@@ -21,7 +21,7 @@ class Downstream final : public Tcp {
   // After Accept().
   void Start();
 
-  std::string_view peer() const { return peer_; }
+  Peer peer() const { return {peer_, trusted_}; }
   // Writes and empties *out.
   void Send(Output* out);
   void Send(std::string_view data);
@@ -43,7 +43,8 @@ class Downstream final : public Tcp {
 
  private:
   enum class Phase {
-    kHead,  // reading one, or waiting for it
+    kPreface,  // what a load balancer says of the client
+    kHead,     // reading one, or waiting for it
     kBody,
     kResponse,  // the request is complete
     kTunnel,
@@ -58,6 +59,8 @@ class Downstream final : public Tcp {
   void OnSent() override;
   size_t Consume(std::string_view data);
   void ConsumeHeld();
+  void SetPeer(const sockaddr_storage& address);
+  bool TakePreface(std::string_view* data);
   bool TakeHead(std::string_view* data);
   bool TakeBody(std::string_view* data);
   void Leave(bool linger);
@@ -75,7 +78,8 @@ class Downstream final : public Tcp {
   std::string held_;    // received and not yet consumed
   HeadScan scan_;
   std::string peer_;
-  Timeout timeout_;  // of the phase
+  bool trusted_ = false;  // the peer
+  Timeout timeout_;       // of the phase
   Timeout send_timeout_;
   Exchange exchange_;
 };

@@ -334,7 +334,7 @@ void Exchange::Account(int status, const char* error) {
   context_->metrics.CountRequest(status, total, bytes_in(), bytes_out());
   if (!context_->log.on()) return;
   LogEntry entry;
-  entry.client = client_->peer();
+  entry.client = client_->peer().name;
   entry.method = method_;
   entry.key = request_.key();
   entry.target = target_;

@@ -1,5 +1,5 @@
-// What one step wants to write: pieces that stay where they are, and small ones copied side by side, for one
-// writev().
+// What a step of a parser comes to, and what it wants to write: pieces that stay where they are, and small
+// ones copied side by side, for one writev().
 #ifndef FASTCONTAINER_EXAMPLES_PROXY_OUTPUT_H_
 #define FASTCONTAINER_EXAMPLES_PROXY_OUTPUT_H_
 
@@ -11,6 +11,9 @@
 #include <vector>
 
 namespace proxy {
+
+// How far a step of a parser has come. kSwitched: what follows belongs to another protocol.
+enum class Progress { kMore, kDone, kBad, kSwitched };
 
 class Output {
  public:

@@ -18,9 +18,6 @@ namespace http = boost::beast::http;
 
 inline std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
-// kSwitched: what follows belongs to another protocol.
-enum class Progress { kMore, kDone, kBad, kSwitched };
-
 // Parses one message. Derived classes write the head; the body's framing is generated here.
 template <bool kIsRequest>
 class MessageParser : public http::basic_parser<kIsRequest> {

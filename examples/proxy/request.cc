@@ -6,17 +6,6 @@ namespace proxy {
 
 namespace {
 
-// "_" counts as "-": CGI makes one environment variable of both.
-bool NamesField(std::string_view name, std::string_view lower) {
-  if (name.size() != lower.size()) return false;
-  for (size_t i = 0; i < name.size(); ++i) {
-    const char c = name[i];
-    const char folded = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-    if (folded != lower[i]) return false;
-  }
-  return true;
-}
-
 // RFC 9110 section 9.2.2
 bool IsIdempotent(std::string_view method) {
   for (const std::string_view known : {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}) {
@@ -35,7 +24,6 @@ bool IsDropped(http::field field, std::string_view name) {
     case http::field::connection:
     case http::field::content_length:
     case http::field::expect:
-    case http::field::forwarded:
     case http::field::host:
     case http::field::keep_alive:
     case http::field::proxy_authorization:
@@ -46,8 +34,7 @@ bool IsDropped(http::field field, std::string_view name) {
     case http::field::upgrade:
       return true;
     case http::field::unknown:
-      return NamesField(name, "proxy") || NamesField(name, "x-forwarded-host") ||
-             NamesField(name, "x-forwarded-proto") || NamesField(name, "http2-settings");
+      return NamesField(name, "proxy") || NamesField(name, "http2-settings");
     default:
       return false;
   }
@@ -95,8 +82,8 @@ void RequestParser::on_field_impl(http::field field, boost::beast::string_view n
     return;
   }
   if (head_.named_count != 0 && head_.Names(View(name))) return;
-  if (field == http::field::unknown && NamesField(View(name), "x-forwarded-for")) {
-    forwarded_for_->append(View(value)).append(", ");
+  if ((field == http::field::unknown || field == http::field::forwarded) &&
+      origin_->Take(View(name), View(value))) {
     return;
   }
   wire_->append(View(name)).append(": ").append(View(value)).append("\r\n");
@@ -121,7 +108,6 @@ void Request::Reset() {
   key_length_ = 0;
   minor_ = 1;
   is_head_ = idempotent_ = persistent_ = expects_continue_ = takes_trailers_ = false;
-  forwarded_for_.clear();
   upgrade_.clear();
 }
 
@@ -136,8 +122,9 @@ void Request::AppendConnection(std::string* wire) const {
   if (expects_continue_) wire->append("Expect: 100-continue\r\n");
 }
 
-int Request::Begin(std::string_view block, const Head& head, std::string_view peer, std::string* wire) {
+int Request::Begin(std::string_view block, const Head& head, const Peer& peer, std::string* wire) {
   Reset();
+  origin_.Reset(peer);
   minor_ = head.minor;
   is_head_ = head.method == "HEAD";
   idempotent_ = IsIdempotent(head.method);
@@ -150,11 +137,10 @@ int Request::Begin(std::string_view block, const Head& head, std::string_view pe
   RequestTarget target;
   if (const int status = SplitTarget(head, &target)) return status;
   if (!SetKey(target.authority)) return 400;
-  parser_.emplace(head, target, wire, &forwarded_for_);
+  parser_.emplace(head, target, wire, &origin_);
   if (!parser_->PutHead(block)) return 400;
   wire->append(minor_ == 1 ? "Via: 1.1 fc-proxy\r\n" : "Via: 1.0 fc-proxy\r\n");
-  wire->append("X-Forwarded-For: ").append(forwarded_for_).append(peer);
-  wire->append("\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ").append(target.authority).append("\r\n");
+  origin_.Append(target.authority, wire);
   AppendConnection(wire);
   if (head.chunked) {
     wire->append("Transfer-Encoding: chunked\r\n");

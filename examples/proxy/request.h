@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "examples/proxy/header_check.h"
+#include "examples/proxy/origin.h"
 #include "examples/proxy/parser.h"
 
 namespace proxy {
@@ -23,8 +24,8 @@ int SplitTarget(const Head& head, RequestTarget* result);
 
 class RequestParser final : public MessageParser<true> {
  public:
-  RequestParser(const Head& head, const RequestTarget& target, std::string* wire, std::string* forwarded_for)
-      : head_(head), target_(target), wire_(wire), forwarded_for_(forwarded_for) {
+  RequestParser(const Head& head, const RequestTarget& target, std::string* wire, Origin* origin)
+      : head_(head), target_(target), wire_(wire), origin_(origin) {
     SendChunked(head.chunked);
   }
 
@@ -38,7 +39,7 @@ class RequestParser final : public MessageParser<true> {
   const Head& head_;  // both are used while the head is parsed only
   const RequestTarget& target_;
   std::string* wire_;
-  std::string* forwarded_for_;
+  Origin* origin_;
 };
 
 class Request {
@@ -46,7 +47,7 @@ class Request {
   void Reset();
   // Appends the head to be sent to *wire. 0, or the status to answer with. `head` is what the check of
   // `block` found.
-  int Begin(std::string_view block, const Head& head, std::string_view peer, std::string* wire);
+  int Begin(std::string_view block, const Head& head, const Peer& peer, std::string* wire);
   // Takes what belongs to the body from the front of *data.
   Progress Feed(std::string_view* data, Output* out) { return parser_->PutBody(data, out); }
   bool complete() const { return parser_ && parser_->is_done(); }
@@ -68,7 +69,7 @@ class Request {
   bool SetKey(std::string_view authority);
 
   std::optional<RequestParser> parser_;
-  std::string forwarded_for_;
+  Origin origin_;
   std::string upgrade_;
   std::array<char, 256> key_;
   size_t key_length_ = 0;

@@ -133,3 +133,39 @@ def test_messages_pooled_connection_that_has_ended_is_not_used():
                 sockets.get().shutdown(socket.SHUT_WR)
         assert alone.origin_connections == 400
         assert alone.metrics()['fc_proxy_attempts_failed_total{outcome="stale_connection"}'] == 0
+
+
+def echo_fields(sock):
+    """A server whose response says what it was told of the client."""
+    head, _ = read_until(sock, b"\r\n\r\n")
+    said = b"\n".join(line for line in head.split(b"\r\n") if line.lower().startswith((b"x-forwarded-for", b"forwarded")))
+    sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+
+
+CLAIM = LAST.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 198.51.100.1\r\nForwarded: for=198.51.100.1\r\n\r\n")
+
+
+def test_messages_origin_is_believed_from_trusted_addresses_only():
+    with Alone(echo_fields) as alone:
+        assert alone.ask(CLAIM).endswith(b"\r\n\r\nX-Forwarded-For: 127.0.0.1")
+        assert alone.ask(b"PROXY TCP4 192.0.2.9 10.0.0.1 1 80\r\n" + CLAIM).startswith(b"HTTP/1.1 400 ")
+    with Alone(echo_fields, trusted=["127.0.0.0/8"]) as alone:
+        assert alone.ask(CLAIM).endswith(b"\r\n\r\nX-Forwarded-For: 198.51.100.1, 127.0.0.1\n"
+                                         b"Forwarded: for=198.51.100.1, for=127.0.0.1")
+    with Alone(echo_fields, trusted=["192.0.2.0/24"]) as alone:
+        assert alone.ask(CLAIM).endswith(b"\r\n\r\nX-Forwarded-For: 127.0.0.1")
+
+
+def test_messages_load_balancer_names_the_client():
+    v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x09\x0a\0\0\x01\x1f\x90\0\x50"
+    with Alone(echo_fields, trusted=["127.0.0.1"], proxy_protocol=True) as alone:
+        for header in (b"PROXY TCP4 192.0.2.9 10.0.0.1 1 80\r\n", v2):
+            assert alone.ask(header + CLAIM).endswith(b"\r\n\r\nX-Forwarded-For: 192.0.2.9"), header
+            with alone.connect() as sock:
+                for byte in header + CLAIM:
+                    sock.sendall(bytes([byte]))
+                assert read_all(sock).endswith(b"\r\n\r\nX-Forwarded-For: 192.0.2.9"), header
+        assert alone.ask(b"PROXY UNKNOWN\r\n" + LAST).endswith(b"\r\n\r\nX-Forwarded-For: 127.0.0.1")
+        assert alone.ask(CLAIM) is None, "it does not begin with the header"
+        assert [line["client"] for line in alone.logged(5)] == ["192.0.2.9"] * 4 + ["127.0.0.1"]
+        wait_until(lambda: alone.metric("client_connections") == 0, "all are closed")

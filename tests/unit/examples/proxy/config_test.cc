@@ -28,10 +28,10 @@ TEST(Config, EveryFieldIsRead) {
   std::string error;
   const auto config = ParseConfig(
       R"({"listen":"[::1]:80","admin":"127.0.0.1:9901","cmdb":"memory:","cluster_key_file":"k","name":"n",
-          "bind":"127.0.0.1:7071","peers":["127.0.0.2:7071"],"confirm":2,"witnesses":["192.0.2.1","2001:db8::1"],"profile":"paper","admission":"solo","prepare":false,"no_relocation":true,
+          "bind":"127.0.0.1:7071","trusted":["10.0.0.0/8","::1"],"proxy_protocol":true,"peers":["127.0.0.2:7071"],"confirm":2,"witnesses":["192.0.2.1","2001:db8::1"],"profile":"paper","admission":"solo","prepare":false,"no_relocation":true,
           "freshness_ms":1,"guard_ms":2,"service_deadline_ms":3,"log":{"path":"off","level":"error"},
           "timeouts":{"header_ms":1,"body_ms":2,"send_ms":3,"idle_ms":4,"connect_ms":5,"response_ms":6,
-            "upstream_idle_ms":7,"wait_ms":8,"start_ms":9,"drain_ms":0},
+            "upstream_idle_ms":7,"tunnel_ms":10,"wait_ms":8,"start_ms":9,"drain_ms":0},
           "limits":{"connections":1,"upstream_idle":2,"queue_per_container":3,"queue_total":4,
             "relocations_per_second":5,"relocation_burst":6},
           "dispatcher":{"host":"h1","address":"127.0.0.1","port":7070,"state_directory":"/s","log_directory":"/l",
@@ -41,6 +41,9 @@ TEST(Config, EveryFieldIsRead) {
   ASSERT_TRUE(config) << error;
   EXPECT_EQ(FormatAddress(config->listen), "[::1]:80");
   EXPECT_TRUE(config->paper);
+  EXPECT_TRUE(config->proxy_protocol);
+  EXPECT_FALSE(config->trusted.empty());
+  EXPECT_EQ(config->timeouts.tunnel, 10u);
   EXPECT_FALSE(config->prepare);
   EXPECT_EQ(config->admission, FC_ADMISSION_SOLO);
   EXPECT_EQ(config->witnesses.size(), 2u);
@@ -58,6 +61,10 @@ TEST(Config, ErrorsNameTheField) {
     const char* fields;
     const char* named;
   } kCases[] = {
+      {R"("trusted":["10.0.0.1/8"])", "trusted"},
+      {R"("trusted":["localhost"])", "trusted"},
+      {R"("trusted":"10.0.0.0/8")", "trusted"},
+      {R"("proxy_protocol":true)", "proxy_protocol"},
       {R"("nonsense":1)", "nonsense"},
       {R"("cmdb":7)", "cmdb"},
       {R"("name":"a","name":"b")", "name"},

@@ -22,10 +22,10 @@ struct Forwarded {
   Request request;
 };
 
-void Forward(const std::string& block, Forwarded* result) {
+void Forward(const std::string& block, Forwarded* result, const Peer& peer = {"192.0.2.1"}) {
   Head head;
   result->status = CheckRequest(block, &head);
-  if (result->status == 0) result->status = result->request.Begin(block, head, "192.0.2.1", &result->wire);
+  if (result->status == 0) result->status = result->request.Begin(block, head, peer, &result->wire);
 }
 
 TEST(Request, FieldsOfTheConnectionAreNotForwarded) {
@@ -108,17 +108,32 @@ TEST(Request, MaxForwardsCountsDownForTheMethodsThatItIsFor) {
   EXPECT_EQ(trace.status, 501);
 }
 
-TEST(Request, WhatTheClientSaysOfItsOriginIsAppendedToOrReplaced) {
+constexpr const char kClaims[] =
+    "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.1\r\nX_Forwarded_Proto: https\r\n"
+    "X-Forwarded-Host: b:81\r\nForwarded: for=198.51.100.1;proto=https\r\nProxy: http://evil\r\n"
+    "X-Forwarded-Port: 443\r\nX-Real-IP: 198.51.100.1\r\n\r\n";
+
+TEST(Request, WhatTheClientSaysOfItsOriginIsNotBelieved) {
   Forwarded result;
-  Forward(
-      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.1\r\nX_Forwarded_Proto: "
-      "https\r\n"
-      "X-Forwarded-Host: evil\r\nForwarded: for=1\r\nProxy: http://evil\r\n\r\n",
-      &result);
+  Forward(kClaims, &result);
   EXPECT_EQ(result.wire,
-            "GET / HTTP/1.1\r\nHost: a\r\nVia: 1.1 fc-proxy\r\nX-Forwarded-For: 198.51.100.1, "
-            "192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
-            "X-Forwarded-Host: a\r\n\r\n");
+            "GET / HTTP/1.1\r\nHost: a\r\nVia: 1.1 fc-proxy\r\nX-Forwarded-For: 192.0.2.1\r\n"
+            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\r\n");
+}
+
+TEST(Request, WhatATrustedProxySaysIsAppendedTo) {
+  Forwarded result;
+  Forward(kClaims, &result, {"2001:db8::1", true});
+  EXPECT_EQ(
+      result.wire,
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Port: 443\r\nX-Real-IP: 198.51.100.1\r\nVia: 1.1 fc-proxy\r\n"
+      "X-Forwarded-For: 198.51.100.1, 2001:db8::1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: b:81\r\n"
+      "Forwarded: for=198.51.100.1;proto=https, for=\"[2001:db8::1]\"\r\n\r\n");
+  EXPECT_EQ(result.request.key(), "a") << "the route follows Host";
+  Forwarded nonsense;
+  Forward("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-Host: x y\r\n\r\n",
+          &nonsense, {"192.0.2.1", true});
+  EXPECT_TRUE(nonsense.wire.ends_with("\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\r\n"));
 }
 
 TEST(Request, KeyIsTheHostNameWithoutCasePortAndFinalDot) {
