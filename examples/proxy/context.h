@@ -29,6 +29,8 @@ struct Context {
 
   uint64_t now() const { return uv_now(loop); }  // ms
   void Expire();
+  // A client may go on after its response.
+  bool KeepsClients() const { return !draining && !crowded; }
   // Now, as in the field Date.
   std::string_view Date();
 
@@ -59,6 +61,7 @@ struct Context {
   std::vector<Downstream*> clients;  // each knows its index
   size_t max_upstreams = 0;          // open connections to containers; 0: no limit
   bool draining = false;
+  bool crowded = false;  // somebody waits to be accepted
   void (*client_closed)(void* server) = nullptr;
   void* server = nullptr;
 

@@ -194,7 +194,7 @@ void Downstream::OnSent() {
 
 void Downstream::Finished(bool persistent) {
   const bool complete = phase_ != Phase::kBody && phase_ != Phase::kHead;
-  if (!persistent || !complete || context_->draining) return Leave(!complete);
+  if (!persistent || !complete || !context_->KeepsClients()) return Leave(!complete);
   phase_ = Phase::kHead;
   head_started_ = false;
   context_->idle.Start(&timeout_, context_->now());

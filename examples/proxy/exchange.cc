@@ -132,8 +132,8 @@ void Exchange::Attempt() {
   written_ = false;
   attempt_ns_ = uv_hrtime();
   const bool waits = request_.expects_continue() && request_.body_bytes() == 0 && !request_.complete();
-  response_.Begin({request_.is_head(), request_.minor(), request_.persistent() && !context_->draining, waits,
-                   request_.takes_trailers(), context_->Date(), request_.upgrade()});
+  response_.Begin({request_.is_head(), request_.minor(), request_.persistent() && context_->KeepsClients(),
+                   waits, request_.takes_trailers(), context_->Date(), request_.upgrade()});
   upstream_ = TakePooled();
   reused_ = upstream_ != nullptr;
   if (reused_) {
@@ -317,7 +317,7 @@ void Exchange::Fail(int status, const char* error, uint64_t retry_after_ns) {
     return client_->Abort();
   }
   Account(status, error);
-  const bool keep_alive = request_.complete() && request_.persistent() && !context_->draining;
+  const bool keep_alive = request_.complete() && request_.persistent() && context_->KeepsClients();
   Output& out = context_->to_client;
   AppendOwnResponse(
       {status, retry_after_ns, request_.is_head(), keep_alive, request_.minor(), context_->Date()},

@@ -67,7 +67,11 @@ const char* ReasonName(uint32_t reason) {
 
 void Metrics::CountRequest(int status, uint64_t nanoseconds, uint64_t bytes_in, uint64_t bytes_out) {
   const auto index = static_cast<size_t>(status);
-  if (index < statuses_.size()) ++statuses_[index];
+  if (statuses_[index] == 0 && labelled_ == kMaxStatuses) {
+    ++other_statuses_;
+  } else if (statuses_[index]++ == 0) {
+    ++labelled_;
+  }
   bytes_in_ += bytes_in;
   bytes_out_ += bytes_out;
   if (status == 101) return;  // how long a tunnel lasts says nothing of how fast anything is
@@ -85,6 +89,8 @@ void Metrics::FormatRequests(std::string* text) const {
     if (statuses_[i] == 0) continue;
     AddValue(text, kRequests, Label("status", std::to_string(i)), static_cast<double>(statuses_[i]));
   }
+  if (other_statuses_ != 0)
+    AddValue(text, kRequests, Label("status", "other"), static_cast<double>(other_statuses_));
   constexpr const char* kRetries = "fc_proxy_attempts_failed_total";
   AddType(text, kRetries, "counter", "Attempts to reach a container that did not end with a response.");
   for (uint32_t i = 1; i < retries_.size(); ++i) {

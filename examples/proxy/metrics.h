@@ -42,7 +42,11 @@ class Metrics {
   void FormatRequests(std::string* text) const;
   void FormatDurations(std::string* text) const;
 
-  std::array<uint64_t, 600> statuses_ = {};
+  // Containers choose their statuses: so many get a label, the rest is counted together.
+  static constexpr size_t kMaxStatuses = 64;
+  std::array<uint64_t, 1000> statuses_ = {};
+  size_t labelled_ = 0;
+  uint64_t other_statuses_ = 0;
   std::array<uint64_t, kBounds + 1> durations_ = {};
   uint64_t duration_sum_ns_ = 0;
   uint64_t bytes_in_ = 0;

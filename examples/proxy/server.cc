@@ -94,7 +94,7 @@ void Server::OnConnection(uv_stream_t* listener, int status) {
   self->AcceptWaiting();
 }
 
-// Not accepting is how libuv is told to stop listening for a while.
+// Not accepting is how libuv is told to stop listening for a while. Who is idle makes room.
 void Server::AcceptWaiting() {
   while (accept_waits_ && !context_.draining && context_.clients.size() < max_connections_) {
     accept_waits_ = false;
@@ -102,6 +102,9 @@ void Server::AcceptWaiting() {
     if (client->Accept(reinterpret_cast<uv_stream_t*>(&listener_)) != 0) return client->Close();
     client->Start();
   }
+  context_.crowded = accept_waits_;
+  auto* idle = static_cast<Downstream*>(context_.crowded ? context_.idle.Oldest() : nullptr);
+  if (idle != nullptr) idle->Drain();  // and when it is closed, here again
 }
 
 void Server::OnClientClosed(void* server) {

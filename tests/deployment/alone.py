@@ -62,6 +62,7 @@ class Alone:
         with open(os.path.join(self.folder, "proxy.err"), "wb") as err:
             self.proxy = subprocess.Popen([f"{BIN}/fc-proxy", "--config", path], stderr=err)
         wait_until(self.ready, "the proxy serves")
+        self.files_at_start = self.open_files()
         return self
 
     def __exit__(self, failed, _value, _traceback):
@@ -83,6 +84,9 @@ class Alone:
         if self.proxy.poll() is not None:
             raise AssertionError(f"fc-proxy ended with {self.proxy.returncode}: {self.read('proxy.err')}")
         return "ready\n" in self.read("proxy.err")
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.proxy.pid}/fd"))
 
     def accept(self):
         with contextlib.suppress(OSError):

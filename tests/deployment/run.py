@@ -16,6 +16,7 @@ TOOLS = ("etcd", "etcdctl", "ip", "nft", "bridge", "nsenter", "sysctl", "ss", "a
 
 def find(name):
     import bad_input
+    import crowds
     import etcd
     import fcprobe
     import first_light
@@ -31,7 +32,7 @@ def find(name):
     import tunnels
     import wordpress
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
-                   stores, keys, wordpress, tunnels, messages):
+                   stores, keys, wordpress, tunnels, messages, crowds):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")
