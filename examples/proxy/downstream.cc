@@ -127,7 +127,7 @@ bool Downstream::TakeHead(std::string_view* data) {
       exchange_.Refuse(400);
       return false;
     case HeadScan::Result::kTooLarge:
-      exchange_.Refuse(431);
+      exchange_.Refuse(scan_.in_first_line() ? 414 : 431);
       return false;
     case HeadScan::Result::kComplete:
       break;

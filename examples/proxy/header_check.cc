@@ -17,7 +17,7 @@ constexpr std::array<uint8_t, 256> MakeClasses() {
     if (digit) bits |= kDigit;
     if (digit || letter) bits |= kToken | kHostChar;
     if (c == '\t' || (c >= 0x20 && c != 0x7f)) bits |= kValue;
-    if (c > 0x20 && c != 0x7f) bits |= kTarget;  // raw UTF-8 is common, and harmless
+    if (c > 0x20 && c < 0x7f && c != '#') bits |= kTarget;
   }
   for (const char* c = "!#$%&'*+-.^_`|~"; *c != 0; ++c) classes[static_cast<uint8_t>(*c)] |= kToken;
   for (uint8_t& bits : classes) bits |= (bits & kToken) != 0 ? kProtocol : 0;
@@ -83,7 +83,9 @@ bool ParseStatusLine(std::string_view line, Head* head) {
 }
 
 bool ReadLength(std::string_view value, Head* head) {
-  // One field, digits only: a list, a sign or a second field is how requests are smuggled.
+  // One field, digits only: a list, a sign or a second field is how requests are smuggled. So are octal
+  // numbers.
+  if (head->status == 0 && value.size() > 1 && value[0] == '0') return false;
   if (head->has_length || value.empty() || value.size() > 18 || !All(value, kDigit)) return false;
   head->has_length = true;
   for (const char c : value) head->length = head->length * 10 + static_cast<uint64_t>(c - '0');
@@ -139,6 +141,11 @@ bool ReadConnection(std::string_view value, Head* head) {
   return true;
 }
 
+// Another name, but the same to a server that makes variables of both, as CGI does.
+bool IsUnderscored(std::string_view name, std::string_view lower) {
+  return name.find('_') != std::string_view::npos && NamesField(name, lower);
+}
+
 // Only the fields that decide where the message ends and where it goes. 0 or a status.
 int ReadField(std::string_view name, std::string_view value, Head* head) {
   switch (name.size()) {
@@ -168,8 +175,10 @@ int ReadField(std::string_view name, std::string_view value, Head* head) {
       if (EqualsIgnoringCase(name, "max-forwards")) head->max_forwards = ReadNumber(value);
       return 0;
     case 14:
+      if (IsUnderscored(name, "content-length")) return 400;
       return EqualsIgnoringCase(name, "content-length") && !ReadLength(value, head) ? 400 : 0;
     case 17:
+      if (IsUnderscored(name, "transfer-encoding")) return 400;
       if (!EqualsIgnoringCase(name, "transfer-encoding")) return 0;
       if (head->chunked || !EqualsIgnoringCase(value, "chunked")) return 400;
       head->chunked = true;
@@ -225,6 +234,14 @@ bool ValidAuthority(std::string_view authority) {
   const std::string_view name = authority.substr(0, colon);
   if (name.empty() || !All(name, kHostChar)) return false;
   return colon == std::string_view::npos || All(authority.substr(colon + 1), kDigit);
+}
+
+bool NamesField(std::string_view name, std::string_view lower) {
+  if (name.size() != lower.size()) return false;
+  for (size_t i = 0; i < name.size(); ++i) {
+    if ((name[i] == '_' ? '-' : Lower(name[i])) != lower[i]) return false;
+  }
+  return true;
 }
 
 bool Head::Names(std::string_view field) const {

@@ -24,6 +24,8 @@ class HeadScan {
   Result Continue(std::string_view data);
   // Of the block with its empty line, once complete.
   size_t size() const { return next_; }
+  // The line that was begun is the first.
+  bool in_first_line() const { return line_ == 0; }
   void Reset() { next_ = line_ = 0; }
 
  private:
@@ -71,6 +73,8 @@ int CheckResponse(std::string_view block, Head* head);
 
 // Host[:port] in the letters that RFC 3986 allows for reg-name without escapes, or an address in brackets.
 bool ValidAuthority(std::string_view authority);
+// "_" counts as "-": CGI makes one environment variable of both. `lower` is in lower case.
+bool NamesField(std::string_view name, std::string_view lower);
 // ASCII only.
 bool EqualsIgnoringCase(std::string_view a, std::string_view b);
 

@@ -4,16 +4,6 @@
 
 namespace proxy {
 
-bool NamesField(std::string_view name, std::string_view lower) {
-  if (name.size() != lower.size()) return false;
-  for (size_t i = 0; i < name.size(); ++i) {
-    const char c = name[i];
-    const char folded = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-    if (folded != lower[i]) return false;
-  }
-  return true;
-}
-
 void Origin::Reset(const Peer& peer) {
   peer_ = peer.name;
   trusted_ = peer.trusted;

@@ -31,9 +31,6 @@ class Origin {
   std::string host_;
 };
 
-// "_" counts as "-": CGI makes one environment variable of both. `lower` is in lower case.
-bool NamesField(std::string_view name, std::string_view lower);
-
 }  // namespace proxy
 
 #endif  // FASTCONTAINER_EXAMPLES_PROXY_ORIGIN_H_

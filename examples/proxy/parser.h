@@ -60,6 +60,12 @@ class MessageParser : public http::basic_parser<kIsRequest> {
  protected:
   void SendChunked(bool chunked) { send_chunked_ = chunked; }
   bool after_head() const { return after_head_; }
+  // What a chunked body has besides its content must not be much more than that (CVE-2023-39326 and the
+  // like).
+  void CountOverhead(size_t size, boost::beast::error_code* error) {
+    overhead_ += size;
+    if (overhead_ > kMaxOverhead + body_bytes_) *error = http::error::header_limit;
+  }
   // A field to follow the body.
   void AddTrailer(std::string_view name, std::string_view value) {
     trailers_.append(name).append(": ").append(value).append("\r\n");
@@ -79,7 +85,12 @@ class MessageParser : public http::basic_parser<kIsRequest> {
     Send(View(body));
     return body.size();
   }
-  void on_chunk_header_impl(uint64_t, Text, Error& error) final { error = {}; }
+  void on_chunk_header_impl(uint64_t, Text extensions, Error& error) final {
+    error = {};
+    CountOverhead(extensions.size(), &error);
+    // In quotes Beast reads on behind the end of the line, where others see the chunk.
+    if (extensions.find_first_of("\r\n") != Text::npos) error = http::error::bad_chunk_extension;
+  }
   size_t on_chunk_body_impl(uint64_t, Text body, Error& error) final {
     error = {};
     Send(View(body));
@@ -103,9 +114,12 @@ class MessageParser : public http::basic_parser<kIsRequest> {
     out_->text().append("\r\n");
   }
 
+  static constexpr uint64_t kMaxOverhead = 16 * 1024;
+
   Output* out_ = nullptr;
   std::string trailers_;
   uint64_t body_bytes_ = 0;
+  uint64_t overhead_ = 0;  // of chunk extensions and trailers
   bool send_chunked_ = false;
   bool after_head_ = false;
 };

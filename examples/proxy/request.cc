@@ -46,6 +46,7 @@ int SplitTarget(const Head& head, RequestTarget* result) {
   const std::string_view target = head.target;
   *result = {head.host, target, {}};
   if (head.method == "CONNECT") return 501;
+  if (head.method == "TRACE" && (head.chunked || head.length != 0)) return 400;  // RFC 9110 section 9.3.8
   if (target[0] == '/') return 0;
   if (target == "*") return head.method == "OPTIONS" ? 0 : 400;
   constexpr std::string_view kScheme = "http://";
@@ -75,7 +76,7 @@ void RequestParser::on_field_impl(http::field field, boost::beast::string_view n
   error = {};
   // Fields after the body are not forwarded: servers that merge them into the head have been talked into
   // much.
-  if (after_head()) return;
+  if (after_head()) return CountOverhead(name.size() + value.size(), &error);
   if (IsDropped(field, View(name))) return;
   if (field == http::field::max_forwards && CountsForwards(head_)) {
     wire_->append("Max-Forwards: ").append(std::to_string(*head_.max_forwards - 1)).append("\r\n");

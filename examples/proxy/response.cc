@@ -82,6 +82,7 @@ void ResponseParser::on_field_impl(http::field field, boost::beast::string_view 
                                    boost::beast::string_view value, boost::beast::error_code& error) {
   error = {};
   if (after_head()) {
+    CountOverhead(name.size() + value.size(), &error);
     if (trailers_ && !IsRefusedAsTrailer(field, View(value))) AddTrailer(View(name), View(value));
     return;
   }

@@ -31,6 +31,8 @@ const char* StatusText(int status) {
       return "Not Found";
     case 408:
       return "Request Timeout";
+    case 414:
+      return "URI Too Long";
     case 417:
       return "Expectation Failed";
     case 431:

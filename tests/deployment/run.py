@@ -16,6 +16,7 @@ TOOLS = ("etcd", "etcdctl", "ip", "nft", "bridge", "nsenter", "sysctl", "ss", "a
 
 def find(name):
     import bad_input
+    import conformance
     import crowds
     import etcd
     import fcprobe
@@ -32,7 +33,7 @@ def find(name):
     import tunnels
     import wordpress
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
-                   stores, keys, wordpress, tunnels, messages, crowds):
+                   stores, keys, wordpress, tunnels, messages, crowds, conformance):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")

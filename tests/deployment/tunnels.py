@@ -1,6 +1,9 @@
 """Upgrade (RFC 9110 section 7.8): a connection that goes on with another protocol."""
+import asyncio
 import socket
 import threading
+
+import websockets
 
 from alone import Alone, read_all, read_until
 from cloud import Cloud, wait_until
@@ -45,6 +48,26 @@ def test_tunnel_carries_bytes_both_ways_and_is_logged_with_them():
         assert "error" not in line, line
         assert alone.metric("tunnels") == alone.metric("requests_in_flight") == 0
         wait_until(lambda: alone.metric("client_connections") == 0, "the connection is closed")
+
+
+def test_tunnel_carries_a_websocket_between_ends_of_others():
+    async def talk():
+        async def echo_messages(connection):
+            async for message in connection:
+                await connection.send(message)
+
+        async with websockets.serve(echo_messages, "127.0.0.1", 0, max_size=None) as server:
+            address = "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+            with Alone(None, fixed_upstream=address) as alone:
+                async with websockets.connect(f"ws://127.0.0.1:{alone.port}/", max_size=None) as client:
+                    for message in ("text", b"\0bytes", b"x" * (4 << 20)):
+                        await client.send(message)
+                        assert await client.recv() == message
+                    await (await client.ping())
+                assert client.close_code == 1000, client.close_code
+                line = alone.logged(1)[0]
+                assert line["status"] == 101 and "error" not in line, line
+    asyncio.run(talk())
 
 
 def test_tunnel_is_full_where_one_side_does_not_read():

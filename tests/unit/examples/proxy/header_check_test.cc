@@ -91,19 +91,21 @@ TEST(CheckRequest, LengthThatCanBeReadTwoWaysIsRefused) {
        {"Content-Length: 1\r\nContent-Length: 1\r\n", "Content-Length: 1\r\nContent-Length: 2\r\n",
         "Content-Length: 1, 1\r\n", "Content-Length: +1\r\n", "Content-Length: -1\r\n",
         "Content-Length: 0x1\r\n", "Content-Length: 1 1\r\n", "Content-Length:\r\n",
-        "Content-Length: 1234567890123456789\r\n"}) {
+        "Content-Length: 1234567890123456789\r\n", "Content-Length: 01\r\n", "Content-Length: 00\r\n",
+        "Content_Length: 1\r\n"}) {
     EXPECT_EQ(WithFields(fields), 400) << fields;
   }
   EXPECT_EQ(WithFields("Content-Length: 123456789012345678\r\n"), 0);
 }
 
 TEST(CheckRequest, TransferCodingOtherThanOneChunkedIsRefused) {
-  for (const char* fields : {"Transfer-Encoding: gzip\r\n", "Transfer-Encoding: gzip, chunked\r\n",
-                             "Transfer-Encoding: chunked, x\r\n", "Transfer-Encoding: xchunked\r\n",
-                             "Transfer-Encoding: \"chunked\"\r\n", "Transfer-Encoding: chunked;a\r\n",
-                             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-                             "Transfer-Encoding:\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n",
-                             "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"}) {
+  for (const char* fields :
+       {"Transfer-Encoding: gzip\r\n", "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked, x\r\n", "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: \"chunked\"\r\n", "Transfer-Encoding: chunked;a\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding:\r\n",
+        "Transfer_Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n",
+        "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"}) {
     EXPECT_EQ(WithFields(fields), 400) << fields;
   }
   EXPECT_EQ(WithFields("Transfer-Encoding: Chunked\r\n"), 0);
@@ -135,7 +137,8 @@ TEST(CheckRequest, MalformedLinesAreRefused) {
 TEST(CheckRequest, MalformedRequestLinesAreRefused) {
   for (const char* line :
        {"GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ", " GET / HTTP/1.1", "GET\t/ HTTP/1.1", "GET / http/1.1",
-        "GET / HTTP/1.", "GET / HTTP/11", "G(T / HTTP/1.1", "GET /\x01 HTTP/1.1", ""}) {
+        "GET / HTTP/1.", "GET / HTTP/11", "G(T / HTTP/1.1", "GET /\x01 HTTP/1.1", "GET /#a HTTP/1.1",
+        "GET /\xc3\xa9 HTTP/1.1", ""}) {
     EXPECT_EQ(Request(std::string(line) + "\r\nHost: a\r\n\r\n"), 400) << line;
   }
   EXPECT_EQ(Request("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
@@ -153,6 +156,7 @@ TEST(CheckRequest, UnknownExpectationFails) { EXPECT_EQ(WithFields("Expect: mira
 
 TEST(CheckResponse, IsAsStrict) {
   EXPECT_EQ(Response("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"), 0);
+  EXPECT_EQ(Response("HTTP/1.1 200 OK\r\nContent-Length: 0001\r\n\r\n"), 0);
   EXPECT_EQ(Response("HTTP/1.0 204 \r\n\r\n"), 0);
   for (const char* block : {"HTTP/1.1 200\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",
                             "HTTP/1.1 099 OK\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n", "ICY 200 OK\r\n\r\n",

@@ -215,7 +215,7 @@ TEST(Request, BadChunksAreRefused) {
 
 TEST(Request, LengthIsGeneratedAndTheRestIsTheNextRequest) {
   Forwarded result;
-  Forward("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0003\r\n\r\n", &result);
+  Forward("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", &result);
   EXPECT_TRUE(result.wire.ends_with("\r\nContent-Length: 3\r\n\r\n"));
   std::string_view rest = "abcGET /";
   Output out;

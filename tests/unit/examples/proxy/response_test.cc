@@ -169,6 +169,20 @@ TEST(Response, FieldsAfterTheBodyReachWhoTakesThem) {
   }
 }
 
+TEST(Response, ChunksWithMuchBesidesTheirContentAreBad) {
+  const std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  std::string extensions;
+  for (int i = 0; i < 100; ++i) extensions += "1;" + std::string(300, 'a') + "\r\nx\r\n";
+  const std::string long_trailer = "0\r\nX: " + std::string(20000, 'a') + "\r\n\r\n";
+  // To whom a quoted string ends with the line, the second chunk is the end.
+  const std::string over_lines = "1;a=\"\r\nx\r\n0\r\n\r\n\"\r\nx\r\n0\r\n\r\n";
+  for (const std::string& body : {extensions, long_trailer, over_lines}) {
+    Result result;
+    Feed(head + body, {.trailers = true}, 1000, &result);
+    EXPECT_EQ(result.progress, Progress::kBad) << body.substr(0, 20);
+  }
+}
+
 TEST(Response, DateIsAddedWhereThereIsNone) {
   Result without;
   Feed(kFinal, {.date = "now"}, 1000, &without);
