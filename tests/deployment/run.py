@@ -41,7 +41,7 @@ def find(name):
 
 def enter_user_namespace():
     """Without root: once more as the root of a user namespace of our own."""
-    script = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && exec "$@"'
+    script = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && ip link set lo up && exec "$@"'
     command = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--",
                "sh", "-c", script, "sh", sys.executable, *sys.argv]
     result = subprocess.run(["unshare", "--user", "--map-root-user", "--net", "--mount", "true"], check=False,
