@@ -28,12 +28,13 @@ def find(name):
     import messages
     import peers
     import request_path
+    import restores
     import single
     import stores
     import tunnels
     import wordpress
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
-                   stores, keys, wordpress, tunnels, messages, crowds, conformance):
+                   stores, keys, wordpress, tunnels, messages, crowds, conformance, restores):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")

@@ -22,6 +22,8 @@ class Stores(Cloud):
     def __init__(self):
         super().__init__(hosts=3, start=False)
         self.data = None
+        self.etcd = None
+        self.etcd_machine = None
 
     def start_store(self):
         self.start_etcd()
@@ -33,11 +35,15 @@ class Stores(Cloud):
                 "postgresql": f"postgresql://admin@{POSTGRES}:5432/postgres?schema={name}"}[store]
 
     def start_etcd(self):
-        machine = self.network.add_server("e1", ETCD)
-        self.spawn(machine, "etcd", "etcd", "--name", "e1", "--data-dir", self.path("etcd"), "--logger", "zap",
-                   "--listen-client-urls", f"http://{ETCD}:2379", "--advertise-client-urls", f"http://{ETCD}:2379",
-                   "--listen-peer-urls", f"http://{ETCD}:2380", "--initial-advertise-peer-urls", f"http://{ETCD}:2380",
-                   "--initial-cluster", f"e1=http://{ETCD}:2380")
+        self.etcd_machine = self.network.add_server("e1", ETCD)
+        self.run_etcd(self.path("etcd"))
+
+    def run_etcd(self, folder):
+        self.etcd = self.spawn(
+            self.etcd_machine, "etcd", "etcd", "--name", "e1", "--data-dir", folder, "--logger", "zap",
+            "--listen-client-urls", f"http://{ETCD}:2379", "--advertise-client-urls", f"http://{ETCD}:2379",
+            "--listen-peer-urls", f"http://{ETCD}:2380", "--initial-advertise-peer-urls", f"http://{ETCD}:2380",
+            "--initial-cluster", f"e1=http://{ETCD}:2380")
         wait_until(lambda: self.network.proxy.run("env", "ETCDCTL_API=3", "etcdctl", "--endpoints", f"{ETCD}:2379",
                                                   "endpoint", "health", check=False).returncode == 0, "etcd serves", 30)
 
