@@ -1,6 +1,6 @@
 // Every request of a load, one line each:
-// number,client,due_us,sent_us,end_us,status,bytes,reused,repeated,error. Times count from the load's begin;
-// status 0 is a request without an answer, or with a wrong one, and `error` says why.
+// number,client,due_us,sent_us,end_us,status,bytes,silence_us,reused,repeated,error. Times count from the
+// load's begin; status 0 is a request without an answer, or with a wrong one, and `error` says why.
 #ifndef FASTCONTAINER_BENCHMARKS_SURVIVE_LEDGER_H_
 #define FASTCONTAINER_BENCHMARKS_SURVIVE_LEDGER_H_
 

@@ -5,7 +5,7 @@ import shutil
 
 import numpy
 
-NUMBER, CLIENT, DUE, SENT, END, STATUS = range(6)  # columns; times in µs from the load's begin
+NUMBER, CLIENT, DUE, SENT, END, STATUS, BYTES, SILENCE = range(8)  # columns; times in µs from the load's begin
 LEAST_SLOW_US = 50_000  # what is quicker is not called slow
 
 
@@ -22,7 +22,7 @@ class Seen:
 
 
 def read(path):
-    rows = numpy.loadtxt(path, delimiter=",", skiprows=1, usecols=range(6), dtype=numpy.int64, ndmin=2)
+    rows = numpy.loadtxt(path, delimiter=",", skiprows=1, usecols=range(8), dtype=numpy.int64, ndmin=2)
     return rows[numpy.lexsort((rows[:, DUE], rows[:, CLIENT]))]
 
 
@@ -37,23 +37,24 @@ def judge(rows, outcomes, load, fault_us, end_us):
     broken = sum(count for outcome, count in outcomes.items() if outcome.startswith("broken"))
     websocket = load.site == "websocket"
     served = good & (rows[:, STATUS] != 101)
-    latency = rows[:, END] - rows[:, DUE]
+    # A download is long without a pause: what counts is for how long nothing came.
+    latency = rows[:, SILENCE] if load.expect == "large" else rows[:, END] - rows[:, DUE]
     usual = latency[served & (rows[:, END] < fault_us)]
-    pause, endless = longest_pause(rows, served, load.closed, fault_us, end_us)
+    pause, endless = longest_pause(rows, served, latency, load.closed, fault_us, end_us)
     return Seen(requests=len(rows), failed=int((~good).sum()) - (broken if websocket else 0),
                 broken=broken if websocket else 0, pause_ms=pause / 1e3, endless=endless,
                 recovery_ms=recovery(rows, served, latency, fault_us, end_us) / 1e3,
                 usual_ms=float(numpy.median(usual)) / 1e3 if len(usual) else 0.0, seconds=by_second(rows, good))
 
 
-def longest_pause(rows, served, closed, fault_us, end_us):
+def longest_pause(rows, served, latency, closed, fault_us, end_us):
     """Of a closed loop: from the due time of a client's request to the client's next success. Of an open loop, in which each
     request is somebody else: the longest wait, or the longest time without a success for anybody."""
     if not closed:
         ends = numpy.sort(rows[served, END])
         ends = numpy.concatenate(([fault_us], ends[ends >= fault_us], [end_us]))
         gap = int(numpy.diff(numpy.sort(ends)).max(initial=0))
-        waits = (rows[:, END] - rows[:, DUE])[rows[:, END] >= fault_us]
+        waits = latency[rows[:, END] >= fault_us]
         still = bool((~served & (rows[:, END] >= end_us)).any())
         return max(gap, int(waits.max(initial=0))), still
     before = numpy.concatenate(([0], numpy.cumsum(served)[:-1]))  # a group ends with a success
@@ -61,6 +62,8 @@ def longest_pause(rows, served, closed, fault_us, end_us):
     starts = numpy.flatnonzero(numpy.concatenate(([True], group[1:] != group[:-1])))
     last = numpy.concatenate((starts[1:], [len(rows)])) - 1
     pauses = rows[last, END] - rows[starts, DUE]
+    alone = starts == last
+    pauses[alone] = latency[last[alone]]
     relevant = rows[last, END] >= fault_us
     if not relevant.any():
         return 0, False

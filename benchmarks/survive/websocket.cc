@@ -135,7 +135,7 @@ void WebSocket::Send(Nanos now) {
 void WebSocket::Note(const std::string& outcome) {
   const Nanos now = openloop::Now();
   const Nanos begin = since_ != 0 ? since_ : now;
-  ledger_->Done({(*numbers_)++, client_, begin, begin, now, outcome, 0, state_ == State::kOpen, false});
+  ledger_->Done({(*numbers_)++, client_, begin, begin, now, outcome, 0, 0, state_ == State::kOpen, false});
   since_ = 0;
 }
 

@@ -87,8 +87,8 @@ Request* Generator::IdleRequest() {
 void Generator::Finish(Request* request) {
   --open_;
   const Result result = {
-      request->number(),  request->index(),      request->due(),    request->sent(),    Now(),
-      request->outcome(), request->body_bytes(), request->reused(), request->repeated()};
+      request->number(),  request->index(),      request->due(),     request->sent(),   Now(),
+      request->outcome(), request->body_bytes(), request->silence(), request->reused(), request->repeated()};
   sink_->Done(result);
   if (options_.clients == 0) {
     idle_requests_.push_back(request);
@@ -101,7 +101,7 @@ void Generator::Finish(Request* request) {
 
 void Generator::Refuse(Nanos due) {
   const Nanos now = Now();
-  sink_->Done({sent_, 0, due, now, now, "refused by openloop", 0, false, false});
+  sink_->Done({sent_, 0, due, now, now, "refused by openloop", 0, 0, false, false});
 }
 
 void Generator::Wait(Nanos until) {

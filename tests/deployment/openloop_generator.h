@@ -20,6 +20,7 @@ struct Result {
   Nanos due = 0, sent = 0, end = 0;
   std::string outcome;  // "200", or what went wrong
   uint64_t bytes = 0;
+  Nanos silence = 0;  // the longest without a byte of the answer
   bool reused = false, repeated = false;
 
   bool succeeded() const { return outcome[0] == '2' || outcome[0] == '3'; }

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -61,7 +62,8 @@ void Request::Compose() {
 bool Request::Start(uint64_t number, Nanos due) {
   number_ = number;
   due_ = due;
-  sent_ = Now();
+  sent_ = heard_ = Now();
+  silence_ = 0;
   busy_ = true;
   repeated_ = false;
   written_ = 0;
@@ -120,6 +122,7 @@ bool Request::Read() {
   for (;;) {
     const ssize_t n = read(socket_, buffer, sizeof buffer);
     if (n > 0) {
+      Heard();
       if (in_.Feed(buffer, static_cast<size_t>(n))) return Complete();
     } else if (n == 0) {
       if (in_.Closed()) return Complete();
@@ -130,6 +133,12 @@ bool Request::Read() {
       return Broken(std::string("read: ") + strerror(errno));
     }
   }
+}
+
+void Request::Heard() {
+  const Nanos now = Now();
+  silence_ = std::max(silence_, now - heard_);
+  heard_ = now;
 }
 
 bool Request::Broken(const std::string& how) {

@@ -59,6 +59,8 @@ class Request {
   Nanos sent() const { return sent_; }
   const std::string& outcome() const { return outcome_; }
   uint64_t body_bytes() const { return in_.body_bytes(); }
+  // The longest time without a byte of the answer.
+  Nanos silence() const { return silence_; }
   // On a connection that had carried another; and whether that had been closed, so that it was sent again.
   bool reused() const { return reused_; }
   bool repeated() const { return repeated_; }
@@ -66,6 +68,7 @@ class Request {
  private:
   // The text with the request's number where it belongs.
   std::string Numbered(const std::string& text) const;
+  void Heard();
   void Compose();
   bool Connect();
   bool Write();
@@ -85,6 +88,8 @@ class Request {
   uint64_t number_ = 0;
   Nanos due_ = 0;
   Nanos sent_ = 0;
+  Nanos heard_ = 0;
+  Nanos silence_ = 0;
   std::string outcome_;
   std::string out_;
   size_t written_ = 0;
