@@ -127,13 +127,23 @@ Upstream* Exchange::TakePooled() {
   return context_->pools.Take(ticket_.endpoint, resendable ? UINT64_MAX : kSurelyAliveMs);
 }
 
+void Exchange::BeginResponse() {
+  if (response_.begun()) {
+    wire_.resize(head_size_ - 2);  // the head without its end, and what an earlier attempt has added
+    response_.BeginRest(&wire_);
+    wire_.append("\r\n");
+    return;
+  }
+  const bool waits = request_.expects_continue() && request_.body_bytes() == 0 && !request_.complete();
+  response_.Begin({request_.is_head(), request_.minor(), request_.persistent() && context_->KeepsClients(),
+                   waits, request_.takes_trailers(), context_->Date(), request_.upgrade()});
+}
+
 void Exchange::Attempt() {
   ++attempts_;
   written_ = false;
   attempt_ns_ = uv_hrtime();
-  const bool waits = request_.expects_continue() && request_.body_bytes() == 0 && !request_.complete();
-  response_.Begin({request_.is_head(), request_.minor(), request_.persistent() && context_->KeepsClients(),
-                   waits, request_.takes_trailers(), context_->Date(), request_.upgrade()});
+  BeginResponse();
   upstream_ = TakePooled();
   reused_ = upstream_ != nullptr;
   if (reused_) {
@@ -249,9 +259,11 @@ void Exchange::Retry(uint32_t outcome) {
     EndTicket(outcome);
     return Fail(502, OutcomeName(outcome), 0);
   }
+  // Forwarded, and not to be had again.
+  const bool begun = response_.begun() && !(response_.resumable() && request_.resumable());
   const fc_attempt attempt = {sizeof(fc_attempt), outcome,
                               written_ ? 1u : 0u, request_.idempotent() ? 1u : 0u,
-                              held_ ? 1u : 0u,    response_.begun() ? 1u : 0u};
+                              held_ ? 1u : 0u,    begun ? 1u : 0u};
   const fc_ticket failed = ticket_;
   state_ = State::kRouting;
   ticket_.id = 0;

@@ -65,6 +65,7 @@ class Exchange {
   void CountPhases();
   uint32_t RouteFlags() const;
   void Attempt();
+  void BeginResponse();
   Upstream* TakePooled();
   void SendHeld();
   void Hold(Output* out);

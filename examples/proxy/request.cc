@@ -83,6 +83,7 @@ void RequestParser::on_field_impl(http::field field, boost::beast::string_view n
     return;
   }
   if (head_.named_count != 0 && head_.Names(View(name))) return;
+  asks_for_part_ |= field == http::field::range || field == http::field::if_range;
   if ((field == http::field::unknown || field == http::field::forwarded) &&
       origin_->Take(View(name), View(value))) {
     return;
@@ -108,7 +109,7 @@ void Request::Reset() {
   parser_.reset();
   key_length_ = 0;
   minor_ = 1;
-  is_head_ = idempotent_ = persistent_ = expects_continue_ = takes_trailers_ = false;
+  is_head_ = is_get_ = idempotent_ = persistent_ = expects_continue_ = takes_trailers_ = false;
   upgrade_.clear();
 }
 
@@ -128,6 +129,7 @@ int Request::Begin(std::string_view block, const Head& head, const Peer& peer, s
   origin_.Reset(peer);
   minor_ = head.minor;
   is_head_ = head.method == "HEAD";
+  is_get_ = head.method == "GET";
   idempotent_ = IsIdempotent(head.method);
   persistent_ = head.Persistent();
   upgrade_ = head.Upgrade();

@@ -29,6 +29,8 @@ class RequestParser final : public MessageParser<true> {
     SendChunked(head.chunked);
   }
 
+  bool asks_for_part() const { return asks_for_part_; }
+
  private:
   void on_request_impl(http::verb, boost::beast::string_view method, boost::beast::string_view target,
                        int version, boost::beast::error_code& error) override;
@@ -40,6 +42,7 @@ class RequestParser final : public MessageParser<true> {
   const RequestTarget& target_;
   std::string* wire_;
   Origin* origin_;
+  bool asks_for_part_ = false;
 };
 
 class Request {
@@ -57,6 +60,11 @@ class Request {
   std::string_view key() const { return {key_.data(), key_length_}; }
   bool is_head() const { return is_head_; }
   bool idempotent() const { return idempotent_; }
+  // It asks for a whole representation, and for nothing else: what is missing of it may be asked for by a
+  // Range.
+  bool resumable() const {
+    return is_get_ && complete() && body_bytes() == 0 && upgrade_.empty() && !parser_->asks_for_part();
+  }
   bool persistent() const { return persistent_; }
   // The protocol that the request asks to go on with; empty: none. Used until the next Begin().
   std::string_view upgrade() const { return upgrade_; }
@@ -75,6 +83,7 @@ class Request {
   size_t key_length_ = 0;
   int minor_ = 1;
   bool is_head_ = false;
+  bool is_get_ = false;
   bool idempotent_ = false;
   bool persistent_ = false;
   bool expects_continue_ = false;

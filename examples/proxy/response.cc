@@ -63,8 +63,8 @@ bool SendsChunked(const Head& head, const ResponseTo& to) {
 
 }  // namespace
 
-ResponseParser::ResponseParser(const Head& head, const ResponseTo& to, std::string* text)
-    : head_(head), text_(text), trailers_(to.trailers) {
+ResponseParser::ResponseParser(const Head& head, const ResponseTo& to, std::string* text, Part* part)
+    : head_(head), text_(text), part_(part), trailers_(to.trailers) {
   skip(to.is_head);
   SendChunked(SendsChunked(head, to));
 }
@@ -89,6 +89,8 @@ void ResponseParser::on_field_impl(http::field field, boost::beast::string_view 
   has_date_ |= field == http::field::date;
   if (IsDropped(field) && !(trailers_ && field == http::field::trailer)) return;
   if (head_.named_count != 0 && head_.Names(View(name))) return;
+  if (field == http::field::etag) part_->etag = View(value);
+  if (field == http::field::content_range) part_->content_range = View(value);
   text_->append(View(name)).append(": ").append(View(value)).append("\r\n");
 }
 
@@ -100,17 +102,52 @@ void Response::Begin(const ResponseTo& to) {
   held_used_ = 0;
   status_ = interim_ = 0;
   upstream_limits_ = {};
+  before_ = 0;
+  part_.etag.clear();
+  has_length_ = begun_ = received_ = false;
+}
+
+bool Response::resumable() const {
+  return begun_ && status_ == 200 && has_length_ && !to_.is_head && part_.etag.starts_with('"');
+}
+
+void Response::BeginRest(std::string* wire) {
+  before_ = body_bytes();
+  scan_.Reset();
+  parser_.reset();
+  held_.clear();
+  held_used_ = 0;
+  interim_ = 0;
   received_ = false;
+  wire->append("Range: bytes=").append(std::to_string(before_)).append("-\r\nIf-Range: ").append(part_.etag);
+  wire->append("\r\n");
+}
+
+bool Response::StartRest(std::string_view block, const Head& head) {
+  std::string text;  // the client has its head
+  Part part;
+  parser_.emplace(head, to_, &text, &part);
+  if (!parser_->PutHead(block)) return false;
+  upstream_persistent_ = head.Persistent();
+  upstream_limits_ = head.keep_alive_limits;
+  const std::string range =
+      "bytes " + std::to_string(before_) + "-" + std::to_string(length_ - 1) + "/" + std::to_string(length_);
+  return head.status == 206 && head.has_length && head.length == length_ - before_ &&
+         part.content_range == range && part.etag == part_.etag;
 }
 
 bool Response::Start(std::string_view block, const Head& head, Output* out) {
+  if (begun_) return StartRest(block, head);
   std::string& text = out->text();
-  parser_.emplace(head, to_, &text);
+  parser_.emplace(head, to_, &text, &part_);
   if (!parser_->PutHead(block)) {
     parser_.reset();
     return false;
   }
   status_ = head.status;
+  begun_ = true;
+  has_length_ = head.has_length;
+  length_ = head.length;
   const bool no_body = HasNoBody(to_, status_);
   // Answered before all was said: what is left may never come, or be taken for something else.
   client_persistent_ = to_.keep_alive && request_complete_ && (no_body || head.has_length || to_.minor == 1);
@@ -137,12 +174,13 @@ bool Response::Start(std::string_view block, const Head& head, Output* out) {
 bool Response::Switch(std::string_view block, const Head& head, Output* out) {
   if (to_.upgrade.empty() || !EqualsIgnoringCase(head.Upgrade(), to_.upgrade)) return false;
   std::string& text = out->text();
-  parser_.emplace(head, to_, &text);
+  parser_.emplace(head, to_, &text, &part_);
   if (!parser_->PutHead(block)) {
     parser_.reset();
     return false;
   }
   status_ = head.status;
+  begun_ = true;
   client_persistent_ = upstream_persistent_ = false;
   text.append("Connection: upgrade\r\nUpgrade: ").append(to_.upgrade).append("\r\n\r\n");
   return true;
@@ -151,9 +189,10 @@ bool Response::Switch(std::string_view block, const Head& head, Output* out) {
 // Forwarded where the client can know what it is (RFC 9110 section 15.2); 100 where it waits for it.
 bool Response::Interim(std::string_view block, const Head& head, Output* out) {
   if (++interim_ > kMaxInterim) return false;
-  if (to_.minor == 0 || (head.status == 100 && !to_.wants_continue)) return true;
+  if (begun_ || to_.minor == 0 || (head.status == 100 && !to_.wants_continue)) return true;
   std::string text;
-  ResponseParser parser(head, to_, &text);
+  Part part;
+  ResponseParser parser(head, to_, &text, &part);
   if (!parser.PutHead(block)) return false;
   out->text().append(text).append("\r\n");
   return true;

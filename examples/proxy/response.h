@@ -22,9 +22,15 @@ struct ResponseTo {
   std::string_view upgrade = {};  // to what it may switch; empty: nothing
 };
 
+// What tells which part of which representation a body is (RFC 9110 section 14).
+struct Part {
+  std::string etag;
+  std::string content_range;
+};
+
 class ResponseParser final : public MessageParser<false> {
  public:
-  ResponseParser(const Head& head, const ResponseTo& to, std::string* text);
+  ResponseParser(const Head& head, const ResponseTo& to, std::string* text, Part* part);
   bool has_date() const { return has_date_; }
 
  private:
@@ -37,6 +43,7 @@ class ResponseParser final : public MessageParser<false> {
 
   const Head& head_;  // these are used while the head is parsed only
   std::string* text_;
+  Part* part_;
   bool trailers_;  // they are forwarded
   bool has_date_ = false;
 };
@@ -53,10 +60,16 @@ class Response {
   // The container has closed the connection.
   Progress End(Output* out);
 
-  bool received() const { return received_; }         // a byte has come
-  bool begun() const { return parser_.has_value(); }  // the head has been forwarded
+  bool received() const { return received_; }  // a byte has come
+  bool begun() const { return begun_; }        // the head has been forwarded
   int status() const { return status_; }
-  uint64_t body_bytes() const { return parser_ ? parser_->body_bytes() : 0; }
+  uint64_t body_bytes() const { return before_ + (parser_ ? parser_->body_bytes() : 0); }
+
+  // A response that breaks off can go on from another server if its length and a strong validator are known.
+  // BeginRest() appends to *wire the fields of the request for what is missing; that server's answer is what
+  // is fed next.
+  bool resumable() const;
+  void BeginRest(std::string* wire);
   // After kDone: may the connection be used again?
   bool client_persistent() const { return client_persistent_; }
   bool upstream_persistent() const { return upstream_persistent_; }
@@ -67,6 +80,8 @@ class Response {
   bool Interim(std::string_view block, const Head& head, Output* out);
   bool Start(std::string_view block, const Head& head, Output* out);
   bool Switch(std::string_view block, const Head& head, Output* out);
+  // True if what follows is exactly what is missing.
+  bool StartRest(std::string_view block, const Head& head);
 
   ResponseTo to_;
   HeadScan scan_;
@@ -75,6 +90,11 @@ class Response {
   size_t held_used_ = 0;  // of held_; removed with the next call, because *out may point there
   std::string_view rest_;
   int status_ = 0;
+  Part part_;
+  uint64_t length_ = 0;  // of the whole body, if its head said so
+  uint64_t before_ = 0;  // of it, from servers that broke off
+  bool has_length_ = false;
+  bool begun_ = false;
   bool received_ = false;
   int interim_ = 0;  // heads of 1xx
   bool request_complete_ = true;

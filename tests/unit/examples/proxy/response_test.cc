@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 namespace proxy {
@@ -236,6 +237,67 @@ TEST(Response, UpgradeToSomethingElseIsBad) {
     EXPECT_EQ(result.progress, Progress::kBad) << fields;
     EXPECT_EQ(result.text, "");
   }
+}
+
+constexpr char kFirstPart[] = "HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 10\r\n\r\n0123";
+
+// What the client gets in all when the rest comes from `second`, an answer to the request for it.
+Result Resumed(const std::string& second, std::string* wire) {
+  Result result;
+  Feed(kFirstPart, {}, 1, &result);
+  result.response.BeginRest(wire);
+  Output out;
+  for (size_t at = 0; at < second.size() && result.progress == Progress::kMore; ++at) {
+    const std::string part = second.substr(at, 1);
+    result.progress = result.response.Feed(part, &out);
+    result.text += Text(&out);
+  }
+  return result;
+}
+
+TEST(Response, WhatIsMissingComesFromAnotherServer) {
+  std::string wire;
+  const Result result = Resumed(
+      "HTTP/1.1 206 Partial Content\r\nETag: \"v1\"\r\nContent-Range: bytes 4-9/10\r\nContent-Length: "
+      "6\r\n\r\n456789",
+      &wire);
+  EXPECT_EQ(wire, "Range: bytes=4-\r\nIf-Range: \"v1\"\r\n");
+  EXPECT_EQ(result.progress, Progress::kDone);
+  EXPECT_EQ(result.text, "HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 10\r\n\r\n0123456789");
+  EXPECT_EQ(result.response.body_bytes(), 10u);
+  EXPECT_EQ(result.response.status(), 200);
+}
+
+TEST(Response, NothingButExactlyTheRestIsTakenForIt) {
+  const std::string fields = "Content-Length: 6\r\n\r\n456789";
+  for (const std::string& head :
+       {std::string("200 OK\r\nETag: \"v1\"\r\n"),
+        std::string("206 P\r\nETag: \"v2\"\r\nContent-Range: bytes 4-9/10\r\n"),
+        std::string("206 P\r\nContent-Range: bytes 4-9/10\r\n"), std::string("206 P\r\nETag: \"v1\"\r\n"),
+        std::string("206 P\r\nETag: \"v1\"\r\nContent-Range: bytes 3-8/10\r\n"),
+        std::string("206 P\r\nETag: \"v1\"\r\nContent-Range: bytes 4-9/11\r\n"),
+        std::string("416 Range Not Satisfiable\r\nContent-Range: bytes */10\r\n"),
+        std::string("304 Not Modified\r\n")}) {
+    std::string wire;
+    const Result result = Resumed("HTTP/1.1 " + head + fields, &wire);
+    EXPECT_EQ(result.progress, Progress::kBad) << head;
+    EXPECT_EQ(result.text, kFirstPart) << head;
+  }
+}
+
+TEST(Response, OnlyAStrongValidatorAndALengthLetItGoOn) {
+  for (const auto& [head, resumable] :
+       std::map<std::string, bool>{{"ETag: \"v1\"\r\nContent-Length: 9\r\n", true},
+                                   {"ETag: W/\"v1\"\r\nContent-Length: 9\r\n", false},
+                                   {"Content-Length: 9\r\n", false},
+                                   {"ETag: \"v1\"\r\n", false}}) {
+    Result result;
+    Feed("HTTP/1.1 200 OK\r\n" + head + "\r\nabc", {}, 100, &result);
+    EXPECT_EQ(result.response.resumable(), resumable) << head;
+  }
+  Result made;
+  Feed("HTTP/1.1 201 Created\r\nETag: \"v1\"\r\nContent-Length: 9\r\n\r\nabc", {}, 100, &made);
+  EXPECT_FALSE(made.response.resumable());
 }
 
 }  // namespace
