@@ -111,6 +111,27 @@ def test_sigkill_of_the_container_alone():
         under_load(lambda cloud, host: cloud.kill(host, ("containers",)), check_fresh_start_there, rounds=(kind,))
 
 
+def test_a_download_goes_on_from_the_next_host():
+    with Cloud(hosts=2) as cloud:
+        content = os.urandom(32 << 20)
+        with open(cloud.path("site", "large"), "wb") as file:
+            file.write(content)
+        os.utime(cloud.path("site", "large"), (0, 10 ** 9))  # the ETag of a file that is still being written would be weak
+        begin(cloud)
+        before, got = cloud.placement("one"), cloud.path("large")
+        # So slow that most of it is still to come when the host is cut off.
+        client = cloud.spawn(cloud.network.proxy, "curl", "curl", "-s", "-S", "-f", "--limit-rate", "12M", "-o", got,
+                             "-H", "Host: one.test", "http://127.0.0.1:8080/large")
+        wait_until(lambda: os.path.exists(got) and os.path.getsize(got) > 4 << 20, "some of it has come")
+        cloud.network.drop(before[0])
+        assert client.wait(60) == 0, cloud.read("curl.err")
+        with open(got, "rb") as file:
+            assert file.read() == content, "it is not what the server has"
+        check_one_move(cloud, before, 1)
+        entry = [entry for entry in cloud.request_log() if entry["target"] == "/large"][0]
+        assert entry["status"] == 200 and entry["attempts"] > 1 and entry["bytes_out"] == len(content), entry
+
+
 def check_nothing_happened(cloud, before, starts):
     assert cloud.placement("one") == before, (before, cloud.placement("one"))
     assert len(cloud.starts("one")) == starts, cloud.starts("one")

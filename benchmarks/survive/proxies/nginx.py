@@ -25,7 +25,7 @@ DEFAULT = """
 """
 WEBSOCKET = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_field;"
 
-# Two failures take a server out for 5 s, all workers know of it, and nobody waits long for a dead one. The answer of
+# Three failures take a server out for 5 s, all workers know of it, and nobody waits long for a dead one. The answer of
 # a slow page may take 2 s; a POST that was sent is not sent again (no non_idempotent).
 TUNED = """
   upstream site {{ zone site 256k; {servers} keepalive 16; keepalive_requests 100000; }}
@@ -50,7 +50,7 @@ class Nginx(Proxy):
         self.tuned, self.about = tuned, about
 
     def serve(self, stage, servers):
-        limits = " max_fails=2 fail_timeout=5s" if self.tuned else ""
+        limits = " max_fails=3 fail_timeout=5s" if self.tuned else ""
         body = (TUNED if self.tuned else DEFAULT).format(
             servers=" ".join(f"server {server}{limits};" for server in servers),
             websocket=WEBSOCKET if stage.load.site == "websocket" else "")
@@ -61,6 +61,6 @@ class Nginx(Proxy):
 
 PROXIES = {
     "nginx": Nginx(False, "an `upstream` of two servers, all else by default"),
-    "nginx-tuned": Nginx(True, "`max_fails=2`, a shared `zone`, kept connections, 300 ms to connect, 2 s to answer, next server on "
+    "nginx-tuned": Nginx(True, "`max_fails=3`, a shared `zone`, kept connections, 300 ms to connect, 2 s to answer, next server on "
                                "each error"),
 }

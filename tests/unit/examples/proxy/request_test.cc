@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 namespace proxy {
 namespace {
@@ -234,6 +235,19 @@ TEST(Request, IdempotenceFollowsTheMethod) {
     Forwarded result;
     Forward(std::string(method) + " / HTTP/1.1\r\nHost: a\r\n\r\n", &result);
     EXPECT_FALSE(result.request.idempotent()) << method;
+  }
+}
+
+TEST(Request, OnlyAGetOfAWholeRepresentationCanGoOn) {
+  const std::string fields = " / HTTP/1.1\r\nHost: a\r\n";
+  for (const auto& [block, resumable] :
+       {std::pair("GET" + fields, true), std::pair("HEAD" + fields, false),
+        std::pair("DELETE" + fields, false), std::pair("GET" + fields + "Range: bytes=4-\r\n", false),
+        std::pair("GET" + fields + "Connection: upgrade\r\nUpgrade: x\r\n", false)}) {
+    Forwarded result;
+    Forward(block + "\r\n", &result);
+    ASSERT_EQ(result.status, 0) << block;
+    EXPECT_EQ(result.request.resumable(), resumable) << block;
   }
 }
 
