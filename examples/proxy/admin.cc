@@ -66,11 +66,11 @@ class AdminConnection final : public Tcp {
 
 }  // namespace
 
-bool Admin::Listen(std::string* error) {
+bool Admin::Listen(int socket, std::string* error) {
   uv_tcp_init(context_->loop, &listener_);
   listener_.data = this;
   listening_ = true;
-  int result = uv_tcp_bind(&listener_, reinterpret_cast<const sockaddr*>(&context_->config.admin), 0);
+  int result = uv_tcp_open(&listener_, socket);
   if (result == 0) result = uv_listen(reinterpret_cast<uv_stream_t*>(&listener_), 16, OnConnection);
   if (result == 0) return true;
   *error = "admin " + FormatAddress(context_->config.admin) + ": " + uv_strerror(result);

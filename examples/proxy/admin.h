@@ -13,7 +13,8 @@ struct Context;
 class Admin {
  public:
   explicit Admin(Context* context) : context_(context) {}
-  bool Listen(std::string* error);
+  // On a socket that listens, which is this object's from now on.
+  bool Listen(int socket, std::string* error);
   void Close();
 
  private:

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -20,6 +21,8 @@ using nlohmann::json;
 
 constexpr uint32_t kMaxMs = 86400000;
 constexpr uint32_t kMany = 10000000;
+constexpr uint32_t kMaxWorkers = 60;
+constexpr size_t kMaxSocketPath = 100;  // of the 107 of unix(7)
 
 void ReadAddress(Fields& fields, const char* field, sockaddr_storage* address) {
   std::string text;
@@ -195,6 +198,10 @@ void CheckWhole(Fields& fields, const Config& config) {
   if (config.fixed_upstream && (!config.cmdb.empty() || config.dispatcher)) {
     fields.Fail("fixed_upstream", "excludes \"cmdb\" and \"dispatcher\": the library is not used with it");
   }
+  if (config.takeover.size() > kMaxSocketPath) fields.Fail("takeover", "must be at most 100 bytes long");
+  if (!config.takeover.empty() && IsNumericWithPort(config.bind))
+    fields.Fail("takeover",
+                "excludes a port in \"bind\": old and new process would need it at the same time");
 }
 
 std::optional<Config> FromJson(const json& value, std::string* error) {
@@ -205,6 +212,8 @@ std::optional<Config> FromJson(const json& value, std::string* error) {
   sockaddr_storage fixed = {};
   ReadAddress(fields, "fixed_upstream", &fixed);
   if (fixed.ss_family != AF_UNSPEC) config.fixed_upstream = fixed;
+  fields.Read("workers", &config.workers, 1, kMaxWorkers);
+  fields.Read("takeover", &config.takeover);
   fields.Read("cmdb", &config.cmdb);
   fields.Read("cluster_key_file", &config.cluster_key_file);
   fields.Read("name", &config.name);
@@ -271,6 +280,25 @@ std::string FormatAddress(const sockaddr_storage& address) {
   const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
   inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
   return std::string(text.data()) + ":" + std::to_string(ntohs(v4.sin_port));
+}
+
+Config ForWorker(Config config, uint32_t index) {
+  const auto plus = [index](sockaddr_storage* address) {
+    // The port is at the same place in both families.
+    auto& port = reinterpret_cast<sockaddr_in*>(address)->sin_port;
+    port = htons(static_cast<uint16_t>(ntohs(port) + index));
+  };
+  plus(&config.admin);
+  sockaddr_storage bind = {};
+  if (ParseAddress(config.bind, &bind)) {
+    plus(&bind);
+    config.bind = FormatAddress(bind);
+  }
+  // Dispatchers know a proxy by its name.
+  if (!config.name.empty() && (config.workers > 1 || !config.takeover.empty()))
+    config.name.append("-").append(std::to_string(getpid()));
+  if (!config.snapshot.empty() && index > 0) config.snapshot.append(".").append(std::to_string(index));
+  return config;
 }
 
 std::optional<Config> ParseConfig(std::string_view text, std::string* error) {

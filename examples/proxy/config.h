@@ -59,6 +59,8 @@ struct Config {
   sockaddr_storage listen = {};
   sockaddr_storage admin = {};  // family AF_UNSPEC: none
   std::optional<sockaddr_storage> fixed_upstream;
+  uint32_t workers = 1;
+  std::string takeover;  // the Unix socket at which a process takes over from the one before
   std::string cmdb;
   std::string cluster_key_file;
   std::string name;
@@ -87,6 +89,9 @@ struct Config {
 std::optional<Config> ParseConfig(std::string_view text, std::string* error);
 // The same for a file; "-" is standard input.
 std::optional<Config> ReadConfig(const std::string& path, std::string* error);
+
+// That of worker `index`: what processes of one configuration cannot share is its own.
+Config ForWorker(Config config, uint32_t index);
 
 // "127.0.0.1:80", "[::1]:80". Numeric only: a name could need a resolver, which waits.
 bool ParseAddress(const std::string& text, sockaddr_storage* address);

@@ -194,7 +194,8 @@ void Downstream::OnSent() {
 
 void Downstream::Finished(bool persistent) {
   const bool complete = phase_ != Phase::kBody && phase_ != Phase::kHead;
-  if (!persistent || !complete || !context_->KeepsClients()) return Leave(!complete);
+  // What was promised is kept, also if it drains by now: the next request may be on its way.
+  if (!persistent || !complete || context_->crowded) return Leave(!complete);
   phase_ = Phase::kHead;
   head_started_ = false;
   context_->idle.Start(&timeout_, context_->now());
@@ -248,8 +249,16 @@ void Downstream::OnEnd(int error) {
   CloseNow(false);
 }
 
+bool Downstream::quiet() const {
+  return phase_ == Phase::kPreface || (phase_ == Phase::kHead && !head_started_);
+}
+
+void Downstream::MakeRoom() {
+  if (quiet()) CloseNow(false);
+}
+
 void Downstream::Drain() {
-  if (phase_ == Phase::kPreface || (phase_ == Phase::kHead && !head_started_)) CloseNow(false);
+  if (quiet()) context_->idle.Start(&timeout_, context_->now());
 }
 
 void Downstream::Cut() {

@@ -34,6 +34,9 @@ class Downstream final : public Tcp {
   // What the client sends belongs to the exchange, as it comes.
   void BeginTunnel();
   // Closes it if no request is being served.
+  // Closed if no request is in progress.
+  void MakeRoom();
+  // Closed when it has been quiet for a while from now on.
   void Drain();
   // Closes it now.
   void Cut();
@@ -42,6 +45,7 @@ class Downstream final : public Tcp {
   static void OnSendTimeout(void* downstream);
 
  private:
+  bool quiet() const;  // between two requests
   enum class Phase {
     kPreface,  // what a load balancer says of the client
     kHead,     // reading one, or waiting for it

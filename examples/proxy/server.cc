@@ -7,13 +7,16 @@
 #include <cstdio>
 
 #include "examples/proxy/downstream.h"
+#include "examples/proxy/listeners.h"
 
 namespace proxy {
 
 namespace {
 
-constexpr int kBacklog = 4096;
 constexpr uint64_t kTickMs = 100;
+// While it drains, a connection that has been idle for so long is closed: its client is hardly about to send
+// a request just now, and one who is meets a closed connection (RFC 9112, section 9.6).
+constexpr uint64_t kQuietMs = 1000;
 // Descriptors for other things than connections: engine, log, listeners, containers' logs.
 constexpr size_t kOtherFiles = 64;
 
@@ -38,12 +41,10 @@ Server::Server(uv_loop_t* loop, const Config& config)
   context_.client_closed = OnClientClosed;
 }
 
-bool Server::Start(bool with_dispatcher, std::string* error) {
+bool Server::Start(const Sockets& sockets, bool with_dispatcher, std::string* error) {
   max_connections_ = RaiseFileLimit(config_.limits.connections);
   context_.max_upstreams = max_connections_;
   StartTimerAndSignals();
-  uv_tcp_init(loop_, &listener_);
-  listener_.data = this;
   if (!context_.log.Open(config_.log, error)) return false;
   if (config_.fixed_upstream) {
     context_.routes.UseFixed(*config_.fixed_upstream);
@@ -59,18 +60,24 @@ bool Server::Start(bool with_dispatcher, std::string* error) {
     };
     if (!engine_.CreateDispatcher(failed, this, error)) return false;
   }
-  if (config_.admin.ss_family != AF_UNSPEC && !admin_.Listen(error)) return false;
-  return Listen(error);
+  if (sockets.admin >= 0 && !admin_.Listen(sockets.admin, error)) return false;
+  return Listen(sockets.clients, error);
 }
 
-bool Server::Listen(std::string* error) {
-  int result = uv_tcp_bind(&listener_, reinterpret_cast<const sockaddr*>(&config_.listen), 0);
-  if (result == 0) {
-    result = uv_listen(reinterpret_cast<uv_stream_t*>(&listener_), kBacklog, OnConnection);
+bool Server::Listen(const std::vector<int>& sockets, std::string* error) {
+  for (const int socket : sockets) {
+    Listener& listener = *listeners_.emplace_back(std::make_unique<Listener>());
+    listener.server = this;
+    uv_tcp_init(loop_, &listener.handle);
+    listener.handle.data = &listener;
+    int result = uv_tcp_open(&listener.handle, socket);
+    if (result == 0)
+      result = uv_listen(reinterpret_cast<uv_stream_t*>(&listener.handle), kBacklog, OnConnection);
+    if (result == 0) continue;
+    *error = "listen " + FormatAddress(config_.listen) + ": " + uv_strerror(result);
+    return false;
   }
-  if (result == 0) return true;
-  *error = "listen " + FormatAddress(config_.listen) + ": " + uv_strerror(result);
-  return false;
+  return true;
 }
 
 void Server::StartTimerAndSignals() {
@@ -84,27 +91,34 @@ void Server::StartTimerAndSignals() {
   };
   watch(&term_, SIGTERM);
   watch(&interrupt_, SIGINT);
+  watch(&quit_, SIGQUIT);
   watch(&hangup_, SIGHUP);
 }
 
 void Server::OnConnection(uv_stream_t* listener, int status) {
-  auto* self = static_cast<Server*>(listener->data);
   if (status != 0) return;
-  self->accept_waits_ = true;
-  self->AcceptWaiting();
+  auto* ready = static_cast<Listener*>(listener->data);
+  ready->waits = true;
+  ready->server->AcceptWaiting();
 }
 
 // Not accepting is how libuv is told to stop listening for a while. Who is idle makes room.
 void Server::AcceptWaiting() {
-  while (accept_waits_ && !context_.draining && context_.clients.size() < max_connections_) {
-    accept_waits_ = false;
-    auto* client = new Downstream(&context_);
-    if (client->Accept(reinterpret_cast<uv_stream_t*>(&listener_)) != 0) return client->Close();
-    client->Start();
+  context_.crowded = false;
+  if (context_.draining) return;
+  for (const auto& listener : listeners_) {
+    while (listener->waits && context_.clients.size() < max_connections_) Accept(*listener);
+    context_.crowded |= listener->waits;
   }
-  context_.crowded = accept_waits_;
   auto* idle = static_cast<Downstream*>(context_.crowded ? context_.idle.Oldest() : nullptr);
-  if (idle != nullptr) idle->Drain();  // and when it is closed, here again
+  if (idle != nullptr) idle->MakeRoom();  // and when it is closed, here again
+}
+
+void Server::Accept(Listener& listener) {
+  listener.waits = false;
+  auto* client = new Downstream(&context_);
+  if (client->Accept(reinterpret_cast<uv_stream_t*>(&listener.handle)) != 0) return client->Close();
+  client->Start();
 }
 
 void Server::OnClientClosed(void* server) {
@@ -117,14 +131,29 @@ void Server::OnTick(uv_timer_t* timer) {
   auto* self = static_cast<Server*>(timer->data);
   self->context_.Expire();
   self->context_.log.Flush();
-  if (self->context_.draining && self->context_.now() >= self->drain_until_) uv_stop(self->loop_);
+  if (!self->context_.draining) return;
+  self->context_.idle.ExpireAfter(kQuietMs, self->context_.now());
+  if (self->context_.now() >= self->drain_until_) uv_stop(self->loop_);
 }
 
 void Server::OnSignal(uv_signal_t* signal, int number) {
   auto* self = static_cast<Server*>(signal->data);
   if (number == SIGHUP) return self->Reload();
   if (self->context_.draining) return uv_stop(self->loop_);  // asked twice
-  self->Drain();
+  number == SIGQUIT ? self->Relieved() : self->Drain();
+}
+
+void Server::Offer(const Sockets& sockets) {
+  std::vector<int> all = sockets.clients;
+  if (sockets.admin >= 0) all.push_back(sockets.admin);
+  const auto relieved = [](void* self) { static_cast<Server*>(self)->Relieved(); };
+  handover_.Offer(loop_, config_.takeover, std::move(all), relieved, this);
+}
+
+// Who asks /healthz is to ask the other.
+void Server::Relieved() {
+  admin_.Close();
+  Drain();
 }
 
 void Server::Reload() {
@@ -136,10 +165,14 @@ void Server::Reload() {
 }
 
 void Server::Drain() {
+  if (context_.draining) return;
   context_.draining = true;
   drain_until_ = context_.now() + config_.timeouts.drain;
-  uv_close(Handle(&listener_), nullptr);
-  for (size_t i = context_.clients.size(); i-- > 0;) context_.clients[i]->Drain();
+  for (const auto& listener : listeners_) {
+    if (listener->waits) Accept(*listener);  // libuv would close it
+    uv_close(Handle(&listener->handle), nullptr);
+  }
+  for (Downstream* client : context_.clients) client->Drain();
   StopIfDrained();
 }
 
@@ -160,11 +193,15 @@ void Server::CloseHandles() {
   context_.pools.Clear();
   engine_.Destroy();
   admin_.Close();
+  handover_.Close();
   for (uv_handle_t* handle :
-       {Handle(&listener_), reinterpret_cast<uv_handle_t*>(&tick_), reinterpret_cast<uv_handle_t*>(&term_),
-        reinterpret_cast<uv_handle_t*>(&interrupt_), reinterpret_cast<uv_handle_t*>(&hangup_)}) {
+       {reinterpret_cast<uv_handle_t*>(&tick_), reinterpret_cast<uv_handle_t*>(&term_),
+        reinterpret_cast<uv_handle_t*>(&interrupt_), reinterpret_cast<uv_handle_t*>(&quit_),
+        reinterpret_cast<uv_handle_t*>(&hangup_)}) {
     if (!uv_is_closing(handle)) uv_close(handle, nullptr);
   }
+  for (const auto& listener : listeners_)
+    if (!uv_is_closing(Handle(&listener->handle))) uv_close(Handle(&listener->handle), nullptr);
   uv_walk(
       loop_,
       [](uv_handle_t* handle, void*) {

@@ -62,8 +62,11 @@ class TimeoutQueue {
   // The owner of the one that expires next, or nullptr.
   void* Oldest() const { return ends_.next_ == &ends_ ? nullptr : ends_.next_->owner_; }
 
-  void Expire(uint64_t now) {
-    while (ends_.next_ != &ends_ && ends_.next_->due_ <= now) {
+  void Expire(uint64_t now) { ExpireAfter(duration_, now); }
+
+  // What was started so long ago, as if that were the queue's duration; at most that.
+  void ExpireAfter(uint64_t duration, uint64_t now) {
+    while (ends_.next_ != &ends_ && ends_.next_->due_ <= now + (duration_ - duration)) {
       Timeout* oldest = ends_.next_;
       oldest->Stop();
       fire_(oldest->owner_);
