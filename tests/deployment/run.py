@@ -29,12 +29,13 @@ def find(name):
     import peers
     import request_path
     import restores
+    import restart
     import single
     import stores
     import tunnels
     import wordpress
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
-                   stores, keys, wordpress, tunnels, messages, crowds, conformance, restores):
+                   stores, keys, wordpress, tunnels, messages, crowds, conformance, restores, restart):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")

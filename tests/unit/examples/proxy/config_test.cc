@@ -97,6 +97,33 @@ TEST(Config, ErrorsNameTheField) {
   }
 }
 
+TEST(Config, WorkersAndTakeoverHaveTheirLimits) {
+  EXPECT_NE(ErrorOf(R"({"listen":"0.0.0.0:80","cmdb":"memory:","workers":0})").find("workers"), std::string::npos);
+  EXPECT_NE(ErrorOf(R"({"listen":"0.0.0.0:80","cmdb":"memory:","workers":61})").find("workers"), std::string::npos);
+  EXPECT_NE(ErrorOf(R"({"listen":"0.0.0.0:80","cmdb":"memory:","takeover":"/)" + std::string(100, 'x') + R"("})")
+                .find("takeover"),
+            std::string::npos);
+  const std::string bound = R"({"listen":"0.0.0.0:80","cmdb":"memory:","takeover":"/t","bind":"127.0.0.1)";
+  EXPECT_NE(ErrorOf(bound + R"(:7071"})").find("takeover"), std::string::npos);
+  EXPECT_EQ(ErrorOf(bound + R"("})"), "");
+}
+
+TEST(Config, AWorkerHasItsOwnOfWhatCannotBeShared) {
+  std::string error;
+  const auto config = ParseConfig(
+      R"({"listen":"0.0.0.0:80","admin":"127.0.0.1:9901","cmdb":"memory:","workers":2,"bind":"127.0.0.1:7071",
+          "name":"n","snapshot":"/s"})",
+      &error);
+  ASSERT_TRUE(config) << error;
+  const Config second = ForWorker(*config, 1);
+  EXPECT_EQ(FormatAddress(second.listen), "0.0.0.0:80");
+  EXPECT_EQ(FormatAddress(second.admin), "127.0.0.1:9902");
+  EXPECT_EQ(second.bind, "127.0.0.1:7072");
+  EXPECT_EQ(second.snapshot, "/s.1");
+  EXPECT_NE(second.name, "n");
+  EXPECT_EQ(ForWorker(*config, 0).snapshot, "/s");
+}
+
 TEST(Config, WhatIsRequiredIsSaid) {
   EXPECT_NE(ErrorOf("{}").find("listen"), std::string::npos);
   EXPECT_NE(ErrorOf(R"({"listen":"0.0.0.0:80"})").find("cmdb"), std::string::npos);

@@ -31,6 +31,18 @@ TEST_F(TimeoutQueueTest, FiresOnceAndNotBeforeItsTime) {
   EXPECT_FALSE(timeout.running());
 }
 
+TEST_F(TimeoutQueueTest, MayExpireSoonerWhatHasRunForSoLong) {
+  TimeoutQueue queue(10, Record);
+  Timeout first(&a_), second(&b_);
+  queue.Start(&first, 100);
+  queue.Start(&second, 103);
+  queue.ExpireAfter(4, 103);
+  EXPECT_TRUE(fired_.empty());
+  queue.ExpireAfter(4, 106);
+  EXPECT_EQ(fired_, std::vector<int*>{&a_});
+  EXPECT_TRUE(second.running());
+}
+
 TEST_F(TimeoutQueueTest, StartingAgainMovesItToTheEnd) {
   TimeoutQueue queue(10, Record);
   Timeout first(&a_), second(&b_);
