@@ -7,6 +7,7 @@ namespace proxy {
 namespace {
 
 constexpr uint64_t kLingerMs = 2000;
+constexpr size_t kMostSpare = 256;
 
 }  // namespace
 
@@ -24,12 +25,15 @@ Context::Context(uv_loop_t* own_loop, const Config& own_config)
       tunnel(config.timeouts.tunnel, Upstream::OnTimeout),
       upstream_idle(config.timeouts.upstream_idle, Upstream::OnTimeout) {}
 
+Context::~Context() = default;
+
 void Context::Expire() {
   // The client's first: if both sides have waited for the same time it is the one that owes bytes.
   for (TimeoutQueue* queue :
        {&header, &idle, &body, &send, &linger, &connect, &response, &tunnel, &upstream_idle}) {
     queue->Expire(now());
   }
+  if (spare_exchanges.size() > kMostSpare) spare_exchanges.resize(kMostSpare);
 }
 
 std::string_view Context::Date() {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +24,11 @@
 namespace proxy {
 
 class Downstream;
+class Exchange;
 
 struct Context {
   Context(uv_loop_t* loop, const Config& config);
+  ~Context();
 
   uint64_t now() const { return uv_now(loop); }  // ms
   void Expire();
@@ -58,6 +61,7 @@ struct Context {
   TimeoutQueue tunnel;
   TimeoutQueue upstream_idle;
 
+  std::vector<std::unique_ptr<Exchange>> spare_exchanges;
   std::vector<Downstream*> clients;  // each knows its index
   size_t max_upstreams = 0;          // open connections to containers; 0: no limit
   bool draining = false;

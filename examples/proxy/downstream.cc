@@ -20,11 +20,7 @@ constexpr size_t kMaxHeld = kMaxHeadBytes + 1024;
 }  // namespace
 
 Downstream::Downstream(Context* context)
-    : Tcp(context->loop, &context->buffer),
-      context_(context),
-      timeout_(this),
-      send_timeout_(this),
-      exchange_(context, this) {
+    : Tcp(context->loop, &context->buffer), context_(context), timeout_(this), send_timeout_(this) {
   index_ = context_->clients.size();
   context_->clients.push_back(this);
   ++context_->metrics.connections;
@@ -51,6 +47,11 @@ void Downstream::Start() {
   StartReading();
 }
 
+Exchange& Downstream::exchange() {
+  if (exchange_ == nullptr) exchange_ = Exchange::Take(context_, this);
+  return *exchange_;
+}
+
 void Downstream::SetPeer(const sockaddr_storage& address) {
   peer_ = FormatHost(address);
   trusted_ = context_->config.trusted.Contains(address);
@@ -65,7 +66,7 @@ void Downstream::CloseNow(bool reset) {
 void Downstream::OnData(std::string_view data) {
   if (phase_ == Phase::kFlush || phase_ == Phase::kLinger) return;
   if (phase_ == Phase::kTunnel) {
-    exchange_.TunnelData(data);
+    exchange_->TunnelData(data);
     return UpdateReading();
   }
   if (held_.empty()) {
@@ -124,10 +125,10 @@ bool Downstream::TakeHead(std::string_view* data) {
       head_started_ = true;
       return false;
     case HeadScan::Result::kBad:
-      exchange_.Refuse(400);
+      exchange().Refuse(400);
       return false;
     case HeadScan::Result::kTooLarge:
-      exchange_.Refuse(scan_.in_first_line() ? 414 : 431);
+      exchange().Refuse(scan_.in_first_line() ? 414 : 431);
       return false;
     case HeadScan::Result::kComplete:
       break;
@@ -138,22 +139,22 @@ bool Downstream::TakeHead(std::string_view* data) {
   scan_.Reset();
   Head head;
   int status = CheckRequest(block, &head);
-  if (status == 0) status = exchange_.Begin(block, head);
+  if (status == 0) status = exchange().Begin(block, head);
   if (status != 0) {
-    exchange_.Refuse(status);
+    exchange().Refuse(status);
     return false;
   }
-  phase_ = exchange_.request_complete() ? Phase::kResponse : Phase::kBody;
+  phase_ = exchange_->request_complete() ? Phase::kResponse : Phase::kBody;
   // What is here of the body goes out with the head.
   if (phase_ == Phase::kBody && !TakeBody(data) && phase_ != Phase::kBody) return false;
-  exchange_.Go();
+  exchange_->Go();
   return true;
 }
 
 // True: the request is complete.
 bool Downstream::TakeBody(std::string_view* data) {
   part_ += data->size();
-  const Progress progress = exchange_.FeedBody(data);
+  const Progress progress = exchange_->FeedBody(data);
   part_ -= data->size();
   if (progress == Progress::kDone) {
     timeout_.Stop();
@@ -162,7 +163,7 @@ bool Downstream::TakeBody(std::string_view* data) {
   }
   // What a chunked body leaves over is the start of a line.
   if (progress == Progress::kBad || data->size() > kMaxHeadBytes) {
-    exchange_.Refuse(400);
+    exchange().Refuse(400);
   } else if (!timeout_.running() || part_ >= kLeastPart) {
     part_ = 0;
     context_->body.Start(&timeout_, context_->now());
@@ -188,7 +189,7 @@ void Downstream::OnSent() {
   } else {
     context_->send.Start(&send_timeout_, context_->now());
   }
-  exchange_.ClientSent();
+  if (exchange_ != nullptr) exchange_->ClientSent();
   if (phase_ == Phase::kFlush) LeaveWhenSent();
 }
 
@@ -198,6 +199,7 @@ void Downstream::Finished(bool persistent) {
   if (!persistent || !complete || context_->crowded) return Leave(!complete);
   phase_ = Phase::kHead;
   head_started_ = false;
+  Exchange::GiveBack(std::move(exchange_));
   context_->idle.Start(&timeout_, context_->now());
   if (!consuming_ && !held_.empty()) ConsumeHeld();
   if (!consuming_ && !closing()) UpdateReading();
@@ -224,14 +226,14 @@ void Downstream::Abort() { CloseNow(true); }
 void Downstream::BeginTunnel() {
   timeout_.Stop();
   phase_ = Phase::kTunnel;
-  if (!held_.empty()) exchange_.TunnelData(held_);
+  if (!held_.empty()) exchange_->TunnelData(held_);
   held_ = std::string();
 }
 
 void Downstream::UpdateReading() {
   if (ended_) return;
   const bool of_exchange = phase_ == Phase::kBody || phase_ == Phase::kTunnel;
-  const bool full = of_exchange ? !exchange_.wants_body() : held_.size() > kMaxHeld;
+  const bool full = of_exchange ? !exchange_->wants_body() : held_.size() > kMaxHeld;
   // Of a broken connection only reading tells.
   if (full && phase_ != Phase::kLinger && !broken()) {
     StopReading();
@@ -243,9 +245,9 @@ void Downstream::UpdateReading() {
 void Downstream::OnEnd(int error) {
   if (phase_ == Phase::kTunnel) {
     ended_ = true;
-    return exchange_.TunnelEnded(error);
+    return exchange_->TunnelEnded(error);
   }
-  exchange_.ClientGone();
+  if (exchange_ != nullptr) exchange_->ClientGone();
   CloseNow(false);
 }
 
@@ -262,15 +264,15 @@ void Downstream::Drain() {
 }
 
 void Downstream::Cut() {
-  exchange_.ClientGone();
+  if (exchange_ != nullptr) exchange_->ClientGone();
   CloseNow(true);
 }
 
 void Downstream::OnTimeout(void* downstream) {
   auto* self = static_cast<Downstream*>(downstream);
-  if (self->phase_ == Phase::kHead && self->head_started_) return self->exchange_.Refuse(408);
+  if (self->phase_ == Phase::kHead && self->head_started_) return self->exchange().Refuse(408);
   if (self->phase_ == Phase::kBody) {
-    if (self->reading()) return self->exchange_.Refuse(408);
+    if (self->reading()) return self->exchange().Refuse(408);
     // It is the container who does not take more; that has a time-out of its own.
     return self->context_->body.Start(&self->timeout_, self->context_->now());
   }
@@ -279,7 +281,7 @@ void Downstream::OnTimeout(void* downstream) {
 
 void Downstream::OnSendTimeout(void* downstream) {
   auto* self = static_cast<Downstream*>(downstream);
-  self->exchange_.ClientGone();
+  if (self->exchange_ != nullptr) self->exchange_->ClientGone();
   self->CloseNow(true);
 }
 

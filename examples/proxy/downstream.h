@@ -3,6 +3,7 @@
 #define FASTCONTAINER_EXAMPLES_PROXY_DOWNSTREAM_H_
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -33,7 +34,6 @@ class Downstream final : public Tcp {
   void UpdateReading();
   // What the client sends belongs to the exchange, as it comes.
   void BeginTunnel();
-  // Closes it if no request is being served.
   // Closed if no request is in progress.
   void MakeRoom();
   // Closed when it has been quiet for a while from now on.
@@ -45,7 +45,6 @@ class Downstream final : public Tcp {
   static void OnSendTimeout(void* downstream);
 
  private:
-  bool quiet() const;  // between two requests
   enum class Phase {
     kPreface,  // what a load balancer says of the client
     kHead,     // reading one, or waiting for it
@@ -58,6 +57,8 @@ class Downstream final : public Tcp {
   };
 
   ~Downstream() override;
+  bool quiet() const;  // between two requests
+  Exchange& exchange();
   void OnData(std::string_view data) override;
   void OnEnd(int error) override;
   void OnSent() override;
@@ -85,7 +86,7 @@ class Downstream final : public Tcp {
   bool trusted_ = false;  // the peer
   Timeout timeout_;       // of the phase
   Timeout send_timeout_;
-  Exchange exchange_;
+  std::unique_ptr<Exchange> exchange_;  // null: none has begun
 };
 
 }  // namespace proxy

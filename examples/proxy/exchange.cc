@@ -1,6 +1,7 @@
 #include "examples/proxy/exchange.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "examples/proxy/context.h"
 #include "examples/proxy/downstream.h"
@@ -18,6 +19,24 @@ constexpr uint32_t kMaxAttempts = 16;
 constexpr uint64_t kSurelyAliveMs = 1000;
 
 }  // namespace
+
+std::unique_ptr<Exchange> Exchange::Take(Context* context, Downstream* client) {
+  std::unique_ptr<Exchange> taken;
+  if (context->spare_exchanges.empty()) {
+    taken = std::make_unique<Exchange>(context);
+  } else {
+    taken = std::move(context->spare_exchanges.back());
+    context->spare_exchanges.pop_back();
+  }
+  taken->client_ = client;
+  return taken;
+}
+
+void Exchange::GiveBack(std::unique_ptr<Exchange> exchange) {
+  // Not deleted: it may have called who gives it back.
+  auto& spare = exchange->context_->spare_exchanges;
+  spare.push_back(std::move(exchange));
+}
 
 void Exchange::Reset() {
   state_ = State::kReading;

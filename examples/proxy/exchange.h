@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -22,9 +23,14 @@ class Upstream;
 
 class Exchange {
  public:
-  Exchange(Context* context, Downstream* client) : context_(context), client_(client) {}
+  explicit Exchange(Context* context) : context_(context) {}
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
+
+  // One that is not in use, for a client; most connections are idle, and have none.
+  static std::unique_ptr<Exchange> Take(Context* context, Downstream* client);
+  // To be taken again.
+  static void GiveBack(std::unique_ptr<Exchange> exchange);
 
   // By the client's connection. Begin() returns 0, or the status to Refuse() with.
   int Begin(std::string_view block, const Head& head);
@@ -85,7 +91,7 @@ class Exchange {
   uint64_t bytes_out() const { return response_.body_bytes() + tunnel_out_; }
 
   Context* context_;
-  Downstream* client_;
+  Downstream* client_ = nullptr;
   Upstream* upstream_ = nullptr;
   State state_ = State::kIdle;
   Request request_;

@@ -9,12 +9,6 @@
 
 namespace proxy {
 
-namespace {
-
-constexpr size_t kKeptCapacity = 64 * 1024;
-
-}  // namespace
-
 Tcp::Tcp(uv_loop_t* loop, ReadBuffer* buffer) : buffer_(buffer) {
   uv_tcp_init(loop, &handle_);
   handle_.data = this;
@@ -27,12 +21,14 @@ int Tcp::Accept(uv_stream_t* listener) {
 }
 
 int Tcp::Connect(const sockaddr* address) {
-  connect_.data = this;
-  return uv_tcp_connect(&connect_, &handle_, address, AfterConnect);
+  connect_ = std::make_unique<uv_connect_t>();
+  connect_->data = this;
+  return uv_tcp_connect(connect_.get(), &handle_, address, AfterConnect);
 }
 
 void Tcp::AfterConnect(uv_connect_t* request, int status) {
   auto* self = static_cast<Tcp*>(request->data);
+  self->connect_.reset();
   if (self->closing_) return;
   if (status == 0) uv_tcp_nodelay(&self->handle_, 1);
   self->OnConnected(status);
@@ -89,9 +85,10 @@ void Tcp::Write(const uv_buf_t* buffers, size_t count) {
 
 void Tcp::SendWaiting() {
   std::swap(sending_, waiting_);
-  write_.data = this;
+  if (write_ == nullptr) write_ = std::make_unique<uv_write_t>();
+  write_->data = this;
   const uv_buf_t buffer = uv_buf_init(sending_.data(), static_cast<unsigned>(sending_.size()));
-  if (uv_write(&write_, stream(), &buffer, 1, AfterWrite) != 0) {
+  if (uv_write(write_.get(), stream(), &buffer, 1, AfterWrite) != 0) {
     sending_.clear();
     Break();
   }
@@ -100,7 +97,6 @@ void Tcp::SendWaiting() {
 void Tcp::AfterWrite(uv_write_t* request, int status) {
   auto* self = static_cast<Tcp*>(request->data);
   self->sending_.clear();
-  if (self->sending_.capacity() > kKeptCapacity) self->sending_.shrink_to_fit();
   if (self->closing_) return;
   if (status != 0) {
     self->waiting_.clear();
@@ -108,9 +104,12 @@ void Tcp::AfterWrite(uv_write_t* request, int status) {
   }
   if (!self->waiting_.empty()) {
     self->SendWaiting();
-  } else if (self->shut_) {
-    self->shut_ = false;
-    self->Shutdown();
+  } else {
+    // The client was slow for a while; what served it is not kept.
+    self->write_.reset();
+    std::string().swap(self->sending_);
+    std::string().swap(self->waiting_);
+    if (std::exchange(self->shut_, false)) self->Shutdown();
   }
   self->OnSent();
 }
@@ -139,7 +138,9 @@ bool Tcp::Quiet() const {
 void Tcp::Shutdown() {
   if (closing_ || shut_) return;
   shut_ = true;
-  if (!broken_ && queued() == 0) uv_shutdown(&shutdown_, stream(), [](uv_shutdown_t*, int) {});
+  if (broken_ || queued() != 0) return;
+  shutdown_ = std::make_unique<uv_shutdown_t>();
+  uv_shutdown(shutdown_.get(), stream(), [](uv_shutdown_t*, int) {});
 }
 
 void Tcp::Close(bool reset) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -73,9 +74,10 @@ class Tcp {
   void Break();
 
   uv_tcp_t handle_;
-  uv_connect_t connect_;
-  uv_write_t write_;
-  uv_shutdown_t shutdown_;
+  // Made when it is needed: most connections never are in any of these states.
+  std::unique_ptr<uv_connect_t> connect_;
+  std::unique_ptr<uv_write_t> write_;
+  std::unique_ptr<uv_shutdown_t> shutdown_;
   ReadBuffer* buffer_;
   bool reading_ = false;
   bool closing_ = false;
