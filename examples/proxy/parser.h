@@ -40,6 +40,8 @@ class MessageParser : public http::basic_parser<kIsRequest> {
   Progress PutBody(std::string_view* data, Output* out) {
     if (this->is_done()) return Progress::kDone;
     if (data->empty()) return Progress::kMore;
+    // Beast 1.74 asserts that it sees no less of a chunk's header a second time.
+    if (this->chunked() && chunk_left_ == 0 && data->size() < kLeastChunkHeader) return Progress::kMore;
     out_ = out;
     boost::beast::error_code error;
     data->remove_prefix(this->put({data->data(), data->size()}, error));
@@ -85,14 +87,16 @@ class MessageParser : public http::basic_parser<kIsRequest> {
     Send(View(body));
     return body.size();
   }
-  void on_chunk_header_impl(uint64_t, Text extensions, Error& error) final {
+  void on_chunk_header_impl(uint64_t size, Text extensions, Error& error) final {
     error = {};
+    chunk_left_ = size;
     CountOverhead(extensions.size(), &error);
     // In quotes Beast reads on behind the end of the line, where others see the chunk.
     if (extensions.find_first_of("\r\n") != Text::npos) error = http::error::bad_chunk_extension;
   }
   size_t on_chunk_body_impl(uint64_t, Text body, Error& error) final {
     error = {};
+    chunk_left_ -= body.size();
     Send(View(body));
     return body.size();
   }
@@ -114,12 +118,14 @@ class MessageParser : public http::basic_parser<kIsRequest> {
     out_->text().append("\r\n");
   }
 
+  static constexpr size_t kLeastChunkHeader = 5;  // 0, CRLF, CRLF
   static constexpr uint64_t kMaxOverhead = 16 * 1024;
 
   Output* out_ = nullptr;
   std::string trailers_;
   uint64_t body_bytes_ = 0;
-  uint64_t overhead_ = 0;  // of chunk extensions and trailers
+  uint64_t chunk_left_ = 0;  // of the present one
+  uint64_t overhead_ = 0;    // of chunk extensions and trailers
   bool send_chunked_ = false;
   bool after_head_ = false;
 };
