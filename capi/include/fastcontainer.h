@@ -449,7 +449,7 @@ typedef struct fc_route_options {
   uint64_t wait_ns;   /* wait at most so long; 0: the engine's */
   fc_lost_cb on_lost; /* may be NULL; gets the call's user_data */
 } fc_route_options;
-#define FC_ROUTE_STREAM 1u /* a stream or tunnel: the guard interval is 1 s */
+#define FC_ROUTE_STREAM 1u /* a stream or tunnel: while silent, guarded less often, at last each 1 s */
 
 /* Where does the container of `key` run? FC_OK: `ticket` is filled in, the callback will not run, and it cost
  * no system call and no allocation. FC_PENDING: `*op` is set and the callback will run. Negative:

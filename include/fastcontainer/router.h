@@ -84,7 +84,7 @@ using RouteCallback = void (*)(void* user_data, RouteCode code, const Ticket* ti
 using LostCallback = void (*)(void* user_data, TicketId ticket, uint32_t reason);
 
 struct RouteOptions {
-  bool stream = false;  // guard interval 1 s instead of the engine's
+  bool stream = false;  // may be silent for long: see RouterOptions::stream_guard
   Nanos wait = 0;       // 0: the router's
   LostCallback on_lost = nullptr;
   void* lost_user_data = nullptr;  // what on_lost gets, instead of the call's user_data
@@ -136,7 +136,7 @@ struct RouterOptions {
   Nanos start = 90 * kSecond;
   Nanos freshness = 10 * kMillisecond;
   Nanos guard = 20 * kMillisecond;
-  Nanos stream_guard = 1 * kSecond;
+  Nanos stream_guard = 1 * kSecond;  // while streams are silent, the guard's interval doubles up to this
   Nanos service_deadline = 100 * kMillisecond;
   Nanos overload_hold = 10 * kSecond;  // a host must be overloaded for so long before a container leaves it
   Nanos overload_move_every = 5 * kSecond;  // and then one leaves at a time

@@ -229,11 +229,6 @@ void Hosts::SetDown(HostState& host, bool down) {
   MarkChanged();
 }
 
-void Hosts::NoteBytes(HostState& host, Nanos now) {
-  host.last_alive = std::max(host.last_alive, now);
-  if (host.down) SetDown(host, false);
-}
-
 void Hosts::NoteDispatcher(HostState& host, Nanos now, const LoadReport* load) {
   host.last_alive = std::max(host.last_alive, now);
   host.last_dispatcher = now;
@@ -271,6 +266,14 @@ void Hosts::ArmGuard(HostState& host, Nanos at) {
   });
 }
 
+// The next silence is looked into soon again.
+void Hosts::StreamsGoOn(HostState& host) {
+  host.stream_guard = 0;
+  if (host.guard_timer == 0) return;
+  reactor_.CancelTimer(host.guard_timer);
+  ArmGuard(host, reactor_.Now() + options_.guard);
+}
+
 void Hosts::GuardTick(HostState& host) {
   const Nanos now = reactor_.Now();
   const bool busy = host.open > host.streams || host.asking > 0;
@@ -281,13 +284,16 @@ void Hosts::GuardTick(HostState& host) {
     if (used) ArmGuard(host, now + options_.guard);
     return;
   }
-  const Nanos interval = busy ? options_.guard : options_.stream_guard;
+  Nanos interval = busy ? options_.guard : std::max(options_.guard, host.stream_guard);
   const Nanos due = host.last_alive + interval;
   if (due > now) {
     ArmGuard(host, due);
     return;
   }
-  // A machine may answer when nothing on it runs any more: its dispatcher's longer deadline begins with the silence, too.
+  // Streams may be silent for long: each look finds fewer reasons for the next.
+  if (!busy) interval = host.stream_guard = std::min(2 * interval, options_.stream_guard);
+  // A machine may answer when nothing on it runs any more: its dispatcher's longer deadline begins with the
+  // silence, too.
   if (!host.down) Check(host, observer_.GuardProbe(host), now - host.last_dispatcher >= options_.guard);
   ArmGuard(host, now + interval);
 }

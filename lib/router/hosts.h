@@ -73,6 +73,8 @@ struct HostState {
   // A suspicion that was wrong: until then it prepares nothing, each time twice as long.
   Nanos no_prepare_until = 0;
   Nanos prepare_backoff = 0;
+  Nanos stream_guard =
+      0;  // between two looks at streams that are silent; 0: they were not when it last looked
   bool prepared = false;    // since it was last known to be up or down
   bool guard_used = false;  // a ticket was opened since the guard last looked
 };
@@ -123,7 +125,11 @@ class Hosts {
   EchoProber& echo_prober() { return echo_prober_; }
 
   // Evidence.
-  void NoteBytes(HostState& host, Nanos now);
+  void NoteBytes(HostState& host, Nanos now) {
+    host.last_alive = std::max(host.last_alive, now);
+    if (host.stream_guard > 0) StreamsGoOn(host);
+    if (host.down) SetDown(host, false);
+  }
   void NoteDispatcher(HostState& host, Nanos now, const LoadReport* load);
   void NoteRefused(HostState& host);
 
@@ -149,6 +155,7 @@ class Hosts {
   void EndCheck(HostState& host);
   void SetDown(HostState& host, bool down);
   void ArmGuard(HostState& host, Nanos at);
+  void StreamsGoOn(HostState& host);
   void GuardTick(HostState& host);
   void ScheduleRecheck(HostState& host);
   void BuildTable(Nanos now);

@@ -45,6 +45,29 @@ TEST_F(HostsTest, ADispatcherIsAskedWhenItsMachineIsFirstSilent) {
   EXPECT_EQ(ServiceDown(), 1u) << "its deadline began later than the silence";
 }
 
+TEST_F(HostsTest, AStreamIsLookedAfterLessOftenTheLongerItIsSilent) {
+  options.freshness = kMillisecond;
+  PutContainers(1);
+  Begin();
+  request.reactor = &reactor;
+  RouteOp op = 0;
+  RouteOptions stream;
+  stream.stream = true;
+  request.code = router->Route("c0", stream, &request.ticket, &op, &Asked::OnRoute, &request);
+  Settle();
+  ASSERT_EQ(request.code, RouteCode::kOk);
+  const auto probes_within = [this](Nanos time) {
+    const uint64_t before = router->Stats().probes;
+    Advance(time);
+    return router->Stats().probes - before;
+  };
+  EXPECT_GE(probes_within(2 * kSecond), 5u) << "after 20, 60, 140, 300, 620 ms";
+  EXPECT_LE(probes_within(10 * kSecond), 10u) << "then each second";
+  router->NoteAlive(request.ticket.id);
+  EXPECT_EQ(probes_within(options.guard / 2), 0u);
+  EXPECT_EQ(probes_within(options.guard), 1u) << "the silence is a new one";
+}
+
 TEST_F(HostsTest, OneThatHasReportedOverloadHasLonger) {
   h1.overloaded = true;
   AskASilentDispatcher();
