@@ -1,4 +1,5 @@
 """The proxy is restarted, and its workers die, under load."""
+import contextlib
 import os
 import re
 import signal
@@ -22,13 +23,20 @@ def take_over(cloud):
     assert before.returncode == 0, before.returncode
 
 
-def check_takeover(workers):
+@contextlib.contextmanager
+def one_host(takeover=False, workers=1):
+    """A cloud with site "a", which runs."""
     with Cloud(hosts=1, start=False) as cloud:
-        cloud.proxy_options = {"workers": workers, "takeover": cloud.path("takeover")}
+        cloud.proxy_options = {"workers": workers, **({"takeover": cloud.path("takeover")} if takeover else {})}
         cloud.start_dispatcher("h1")
         cloud.start_proxy()
         cloud.site("a")
         assert cloud.request("a.test").status == 200
+        yield cloud
+
+
+def check_takeover(workers):
+    with one_host(takeover=True, workers=workers) as cloud:
         # One client after another on new connections, and clients that keep theirs without a pause.
         fresh = OpenLoop(cloud, "a", rate=300, seconds=8)
         kept = Wrk(cloud, "a", seconds=8, connections=32)
@@ -48,11 +56,7 @@ def test_new_workers_take_over_and_no_request_fails():
 
 
 def test_a_kept_connection_is_told_of_its_end_before_it_ends():
-    with Cloud(hosts=1, start=False) as cloud:
-        cloud.proxy_options = {"takeover": cloud.path("takeover")}
-        cloud.start_dispatcher("h1")
-        cloud.start_proxy()
-        cloud.site("a")
+    with one_host(takeover=True) as cloud:
         with cloud.network.proxy.connect("127.0.0.1", cloud_module.PROXY_PORT) as sock:
             def ask():
                 sock.sendall(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
@@ -76,12 +80,7 @@ def test_a_kept_connection_is_told_of_its_end_before_it_ends():
 
 
 def test_a_successor_that_cannot_serve_changes_nothing():
-    with Cloud(hosts=1, start=False) as cloud:
-        cloud.proxy_options = {"takeover": cloud.path("takeover")}
-        cloud.start_dispatcher("h1")
-        cloud.start_proxy()
-        cloud.site("a")
-        assert cloud.request("a.test").status == 200
+    with one_host(takeover=True) as cloud:
         before = cloud.proxy
         bad = cloud.write_config("bad.json", {**cloud.proxy_config(), "cmdb": "sqlite:/nowhere/cmdb.db"})
         failed = cloud.spawn(cloud.network.proxy, "bad", f"{cloud_module.BIN}/fc-proxy", "--config", bad)
@@ -103,12 +102,7 @@ def test_a_port_in_use_is_an_error_also_among_proxies():
 
 
 def test_a_worker_that_dies_is_started_again_and_the_others_serve():
-    with Cloud(hosts=1, start=False) as cloud:
-        cloud.proxy_options = {"workers": 2}
-        cloud.start_dispatcher("h1")
-        cloud.start_proxy()
-        cloud.site("a")
-        assert cloud.request("a.test").status == 200
+    with one_host(workers=2) as cloud:
         workers = workers_of(cloud.proxy)
         assert len(workers) == 2
         for port in (cloud_module.ADMIN_PORT, cloud_module.ADMIN_PORT + 1):
