@@ -56,6 +56,7 @@ size_t VtablePolicy::Place(const PlacementRequest& request, const HostTable& hos
   asked.avoid_host = ToC(request.avoid_host);
   const int32_t count = vtable_.place(user_.data(), &asked, &table, candidates.data(),
                                       static_cast<uint32_t>(candidates.size()));
+  if (count == FC_E_UNSUPPORTED) return Policy::kDeclined;
   // More rows than there is room for: the router takes that for no answer, and the built-in policy decides.
   return count < 0 ? std::numeric_limits<size_t>::max() : static_cast<size_t>(count);
 }

@@ -147,7 +147,8 @@ typedef struct fc_place_request {
 
 /* Placement. `place` writes rows of `hosts`, best first, to `candidates` (room for `capacity`) and returns
  * how many, or a negative code: then, and where a row is out of range or repeated, the built-in policy
- * decides and it is logged. Must not block: it runs within a request. */
+ * decides, and it is counted and logged (at most once a second). FC_E_UNSUPPORTED leaves this choice to the
+ * built-in policy, which is no fault. Must not block: it runs within a request. */
 typedef struct fc_policy_vtable {
   uint32_t struct_size;
   uint32_t reserved;

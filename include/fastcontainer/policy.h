@@ -49,6 +49,8 @@ struct PlacementRequest {
 class Policy {
  public:
   virtual ~Policy() = default;
+  // As an answer: the built-in policy is to choose, as if there were no other.
+  static constexpr size_t kDeclined = static_cast<size_t>(-2);
   // Fills `candidates` with rows of `hosts`, best first, each at most once, and returns how many. 0: no host
   // fits.
   virtual size_t Place(const PlacementRequest& request, const HostTable& hosts,

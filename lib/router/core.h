@@ -386,6 +386,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   Prober& prober_;
   Policy& policy_;
   KeyedChoices fallback_policy_;
+  Nanos policy_silent_until_ = 0;  // a useless answer is logged then again
   Hook* const hook_;
   LogSink* const log_;
   const RouterOptions options_;

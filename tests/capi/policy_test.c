@@ -4,7 +4,7 @@
 #include "fixture.h"
 
 typedef struct scripted {
-  const char* choice; /* a host's id; NULL: garbage */
+  const char* choice; /* a host's id; NULL: garbage; "error", "decline" */
   int calls, destroyed;
   uint32_t hosts;
   char container[128], avoid[128];
@@ -29,6 +29,7 @@ static int32_t place(void* user_data, const fc_place_request* request, const fc_
     candidates[0] = row;
     return 1;
   }
+  if (strcmp(script->choice, "decline") == 0) return FC_E_UNSUPPORTED;
   return strcmp(script->choice, "error") == 0 ? FC_E_INVALID : 0;
 }
 
@@ -52,6 +53,7 @@ static void policy_in_c_chooses_the_host(void) {
   put_container(engine, "a");
   put_container(engine, "b");
   put_container(engine, "c");
+  put_container(engine, "d");
   dispatchers[0] = make_dispatcher(engine, &runtimes[0], "h1", "127.0.0.1");
   dispatchers[1] = make_dispatcher(engine, &runtimes[1], "h2", "127.0.0.2");
   dispatchers[2] = make_dispatcher(engine, &runtimes[2], "h3", "127.0.0.3");
@@ -67,6 +69,9 @@ static void policy_in_c_chooses_the_host(void) {
   CHECK(stat_of(engine, "fastcontainer_policy_fallbacks_total", "") == 1);
   script.choice = "error";
   CHECK_INT(FC_OK, route_and_wait(engine, "c.test", &result));
+  CHECK(stat_of(engine, "fastcontainer_policy_fallbacks_total", "") == 2);
+  script.choice = "decline";
+  CHECK_INT(FC_OK, route_and_wait(engine, "d.test", &result));
   CHECK(stat_of(engine, "fastcontainer_policy_fallbacks_total", "") == 2);
 
   for (i = 0; i < 3; ++i) fc_dispatcher_destroy(dispatchers[i]);

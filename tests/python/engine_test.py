@@ -125,9 +125,10 @@ def test_a_timeout_cancels():
     asyncio.run(main())
 
 
-def test_a_ticket_that_was_let_go_of_is_ended():
+@pytest.mark.parametrize("on_lost", [None, print])
+def test_a_ticket_that_was_let_go_of_is_ended(on_lost):
     with Cloud() as cloud:
-        ticket = cloud.engine.route("one.test").result(10)
+        ticket = cloud.engine.route("one.test", on_lost=on_lost).result(10)
         assert open_tickets(cloud.engine) == 1
         box = [ticket]
         del ticket

@@ -3,6 +3,7 @@ import asyncio
 import os
 import select
 import socket
+import threading
 
 import fastcontainer as fc
 from cloud import free_port, raises
@@ -126,3 +127,22 @@ def test_an_engine_probes_too():
     with fc.Engine("memory:") as engine:
         result = engine.probe("127.0.0.1", free_port("127.0.0.1"), mechanism=TCP, deadline=5).result(10)
         assert result.verdict == fc.Verdict.UP_PORT_CLOSED
+
+
+def test_other_threads_run_while_a_call_blocks():
+    beats = []
+    end = threading.Event()
+
+    def beat():
+        while not end.wait(0.002):
+            beats.append(1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        other = threading.Thread(target=beat)
+        other.start()
+        before = len(beats)
+        fc.probe_once("127.0.0.1", silent.getsockname()[1], mechanism=fc.Mechanism.UDP, deadline=0.3, hedge=())
+        during = len(beats) - before
+        end.set()
+        other.join()
+    assert during >= 5, "the GIL was held"

@@ -18,6 +18,7 @@ _logger = logging.getLogger("fastcontainer.policy")
 _DTYPES = {"id_hash": "u8", "flags": "u4", "free_cpu": "f4", "free_memory": "f8", "running": "u4", "starting": "u4",
            "in_flight": "u4", "response_ms": "f4", "error_rate": "f4", "rtt_ms": "f4", "report_age_s": "f4"}
 _BUDGET = 0.005
+_INVALID, _UNSUPPORTED = -1, -17
 
 
 class PlaceRequest(NamedTuple):
@@ -158,8 +159,10 @@ class Runner:
         self._place: PolicyFunction = given.place if hasattr(given, "place") else given
         self._budget_ns = round(getattr(given, "budget", _BUDGET) * 1e9)
         self._counts = {"used": 0, "declined": 0, "exception": 0, "wrong": 0, "overrun": 0}
+        self._silent_until: dict[str, float] = {}
 
-    def place(self, fields: tuple[Any, ...], columns: _core.HostColumns, capacity: int) -> list[int] | None:
+    def place(self, fields: tuple[Any, ...], columns: _core.HostColumns, capacity: int) -> list[int] | int:
+        """Rows, or a code of the C ABI."""
         request = PlaceRequest(*fields)
         hosts = HostTable(columns)
         begin = time.perf_counter_ns()
@@ -168,27 +171,36 @@ class Runner:
             took = time.perf_counter_ns() - begin
             if took > self._budget_ns:
                 self._refuse("overrun", request, f"took {took / 1e6:.3f} of {self._budget_ns / 1e6:.3f} ms")
-                return None
+                return _INVALID
             if answer is None:
                 self._counts["declined"] += 1
-                return None
+                return _UNSUPPORTED
             try:
                 rows = rows_of(answer, hosts, request)[:capacity]
             except (TypeError, ValueError, OverflowError, RuntimeError) as error:
                 self._refuse("wrong", request, str(error))
-                return None
+                return _INVALID
             self._counts["used"] += 1
             return rows
         except Exception:  # pylint: disable=broad-except
-            self._counts["exception"] += 1
-            _logger.exception("the policy failed for %s; the built-in one decides", request.container)
-            return None
+            if self._tells("exception"):
+                _logger.exception("the policy failed for %s; the built-in one decides", request.container)
+            return _INVALID
         finally:
             hosts._end()
 
     def _refuse(self, outcome: str, request: PlaceRequest, why: str) -> None:
+        if self._tells(outcome):
+            _logger.error("the policy's answer for %s is not used (%s): %s", request.container, outcome, why)
+
+    def _tells(self, outcome: str) -> bool:
+        """Counts it; a policy that is always wrong is logged once a second."""
         self._counts[outcome] += 1
-        _logger.error("the policy's answer for %s is not used (%s): %s", request.container, outcome, why)
+        now = time.monotonic()
+        if now < self._silent_until.get(outcome, 0):
+            return False
+        self._silent_until[outcome] = now + 1
+        return True
 
     def stats(self) -> list[Stat]:
         text = "Placements that a policy in Python was asked for; all but used went to the built-in policy."
@@ -220,6 +232,8 @@ def rows_of(answer: Any, hosts: HostTable, request: PlaceRequest) -> list[int]:
     rows: list[int] = array.tolist()
     if any(not 0 <= row < count for row in rows):
         raise ValueError(f"rows are 0 to {count - 1}: {rows[:10]}")
+    if not rows:
+        raise ValueError("it names no host")
     if len(set(rows)) != len(rows):
         raise ValueError(f"a row is there twice: {rows[:10]}")
     if request.avoid_host and any(hosts.id(row) == request.avoid_host for row in rows):

@@ -70,7 +70,10 @@ int32_t Place(void* user_data, const fc_place_request* request, const fc_host_ta
       ~AtTheEnd() { columns.End(); }
     } const at_the_end{*columns};
     const py::object answer = Kept(user_data).attr("place")(Asked(*request), columns, capacity);
-    if (answer.is_none()) return;
+    if (py::isinstance<py::int_>(answer)) {
+      count = answer.cast<int32_t>();
+      return;
+    }
     uint32_t written = 0;
     for (const py::handle row : answer) {
       if (written == capacity) break;

@@ -81,7 +81,7 @@ void OnRoute(void* user_data, int32_t code, const fc_ticket* ticket, const fc_er
       return;
     }
     const py::object made = MakeTicket(state, *ticket);
-    const py::object callback = owned->callback;
+    const py::object callback = std::move(owned->callback);  // it holds the ticket, and must not live as long
     if (owned->on_lost) state->Watch(ticket->id, std::move(owned));
     callback(py::none(), made);
   });
@@ -106,6 +106,7 @@ py::object Begin(EngineState& state, py::object callback, py::object on_lost, ui
     code = submit(engine, &options, &ticket, &op, call.get());
   }
   if (code != FC_OK) return py::int_(state.Began(code, op, std::move(call)));
+  call->callback = py::object();
   if (call->on_lost) state.Watch(ticket.id, std::move(call));
   return MakeTicket(&state, ticket);
 }

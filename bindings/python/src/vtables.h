@@ -13,7 +13,7 @@ inline void* Keep(const pybind11::object& object) { return object.inc_ref().ptr(
 inline pybind11::handle Kept(void* user_data) { return static_cast<PyObject*>(user_data); }
 void Drop(void* user_data);
 
-extern const fc_policy_vtable kPolicy;  // .place(request, hosts, capacity) -> rows, or None
+extern const fc_policy_vtable kPolicy;  // .place(request, hosts, capacity) -> rows, or a code
 extern const fc_hooks_vtable
     kHooks;  // .event(point, container, host, from_host, reason, epoch, replica) -> allowed
 extern const fc_cmdb_vtable kCmdb;        // .get, .list, .txn, .watch, .cancel
