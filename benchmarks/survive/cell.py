@@ -33,6 +33,9 @@ class Cell:
     late_ms: float        # the load's own: its latest request
     seconds: list
 
+    def same_place(self, other):
+        return (self.proxy, self.fault, self.load) == (other.proxy, other.fault, other.load)
+
     @property
     def in_flight(self):
         """POSTs that were lost with the host and answered by 502: they may have been executed, and must not be sent again."""

@@ -1,10 +1,12 @@
 """What a run has seen, as tables, CSV and plots."""
 import csv
+import dataclasses
+import json
 import math
 import os
 
 import plots
-from cell import WARM
+from cell import Cell, WARM
 from faults import FAULTS
 from loads import LOADS
 
@@ -107,7 +109,18 @@ def details(cells, known):
 
 # ---- files -------------------------------------------------------------------------------------------
 
+def read(folder):
+    """What write() has left there."""
+    try:
+        with open(os.path.join(folder, "cells.json")) as file:
+            return [Cell(**value) for value in json.load(file)]
+    except FileNotFoundError:
+        return []
+
+
 def write(cells, known, folder):
+    with open(os.path.join(folder, "cells.json"), "w") as file:
+        json.dump([dataclasses.asdict(cell) for cell in cells], file)
     write_csv(cells, folder)
     with open(os.path.join(folder, "summary.md"), "w") as file:
         file.write(summary(cells, known))

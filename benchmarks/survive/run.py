@@ -1,4 +1,4 @@
-"""Runs the matrix: run.py [--proxy NAME...] [--fault NAME...] [--load NAME...] [--full] [--out FOLDER] [--write-docs].
+"""Runs the matrix: run.py [--proxy NAME...] [--fault NAME...] [--load NAME...] [--full] [--add] [--out FOLDER] [--write-docs].
 
 By default every proxy meets every fault under one load, and every load under one fault; a list of faults or loads is crossed
 with the other, --full is all of both. The proxies are interleaved, so that each meets the same machine. Exit status 1: ours failed
@@ -29,6 +29,7 @@ def arguments(known):
     parser.add_argument("--fault", nargs="+", choices=list(FAULTS), metavar="NAME", help=" ".join(FAULTS))
     parser.add_argument("--load", nargs="+", choices=list(LOADS), metavar="NAME", help=" ".join(LOADS))
     parser.add_argument("--full", action="store_true", help="every fault under every load")
+    parser.add_argument("--add", action="store_true", help="keep what the folder has of other runs, and add to it")
     parser.add_argument("--out", default="build/survive-results", help="folder of the results (build/survive-results)")
     parser.add_argument("--write-docs", action="store_true", help="the tables go into README.md and docs/survive.md, too")
     return parser.parse_args()
@@ -77,10 +78,12 @@ def main():
     names = list(installed(known, options.proxy or list(known)))
     netns.delete_stale()
     os.makedirs(os.path.join(options.out, "ledgers"), exist_ok=True)
-    cells = []
+    cells = report.read(options.out) if options.add else []
     pairs = matrix(options)
+    run = []
     for result in run_cells(known, names, pairs, os.path.join(options.out, "ledgers")):
-        cells.append(result)
+        run.append(result)
+        cells = [cell for cell in cells if not cell.same_place(result)] + [result]
         report.write(cells, known, options.out)  # an interrupted run has what it has measured
     if not cells:
         return 1
@@ -90,7 +93,7 @@ def main():
     if options.write_docs:
         report.write_docs(options.out, os.path.join(HERE, "../.."))
     expected = len(pairs) * names.count("fastcontainer")
-    mine = [result for result in cells if result.proxy == "fastcontainer"]
+    mine = [result for result in run if result.proxy == "fastcontainer"]
     missed = [f"{result.fault}/{result.load}: {why}" for result in mine for why in report.missed(result)]
     print("\n".join(["ours misses its goal:", *missed]) if missed else "ours meets its goals")
     return 1 if missed or len(mine) < expected else 0

@@ -49,7 +49,7 @@ class Stage(Cloud):
         spec = self.apache_class()
         if self.load.site == "wordpress":
             # It is ready when it has made a page; on a host that has never served it, that is most of its start.
-            return {**spec, "environment": self.wordpress.environment(), "ready": {"http": "/wp-login.php", "timeout_s": 60}}
+            return {**spec, "environment": self.wordpress.environment(), "ready": {"http": "/", "timeout_s": 60}}
         spec["environment"]["CONF"] = self.path("site", f"{self.load.site}.conf")
         return {**spec, "concurrency": self.load.concurrency}
 

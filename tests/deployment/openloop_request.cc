@@ -111,7 +111,7 @@ bool Request::OnReady(uint32_t events) {
     int error = 0;
     socklen_t length = sizeof error;
     getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &length);
-    if (error != 0) return Broken(std::string("connect: ") + strerror(error));
+    if (error != 0) return Broken((written_ == 0 ? "connect: " : "read: ") + std::string(strerror(error)));
   }
   if (written_ < out_.size() && Write()) return true;
   return Read();

@@ -26,8 +26,8 @@ class Proxy:
 
 
 def proxies():
-    """{name: Proxy} of all files."""
+    """{name: Proxy} of all files, in the order of the tables: ours, then the others."""
     found = {}
     for module in pkgutil.iter_modules(__path__):
         found.update(importlib.import_module(f"{__name__}.{module.name}").PROXIES)
-    return found
+    return dict(sorted(found.items(), key=lambda item: item[0] != "fastcontainer"))
