@@ -4,6 +4,7 @@ import os
 import matplotlib
 
 matplotlib.use("svg")
+matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
 matplotlib.rcParams["svg.hashsalt"] = "survive"  # the same file for the same figures
 import matplotlib.pyplot as pyplot
 
@@ -39,6 +40,7 @@ def pauses(cells, names, colours, path):
         failed = [(x, max(1.0, cell.pause_ms)) for x, cell in zip(at, shown) if cell.failed]
         axes.plot([x for x, _ in failed], [y * 1.25 for _, y in failed], "x", color="#cc0000", markersize=4)
     axes.set_yscale("log")
+    axes.set_ylim(bottom=10)
     axes.set_ylabel("longest pause, ms (×: requests failed)")
     axes.set_xticks(range(len(faults)), faults)
     axes.grid(axis="y", color="#e5e5e5")
