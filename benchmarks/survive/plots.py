@@ -1,4 +1,4 @@
-"""Two plots: the longest pause of each proxy under each fault, and what one loss looks like second by second."""
+"""Two plots: what each fault costs with each proxy, and what one loss looks like second by second."""
 import os
 
 import matplotlib
@@ -10,6 +10,7 @@ import matplotlib.pyplot as pyplot
 
 PAUSES, SECONDS = "survive-pauses.svg", "survive-seconds.svg"
 NAMES = (PAUSES, SECONDS)
+NEVER_MS = 20_000.0
 COLOURS = ("#1f6fb4", "#b0b0b0", "#777777", "#f0b37a", "#c25b00", "#8fce9f", "#12803c", "#c79be0", "#8a3fb0")
 
 
@@ -28,25 +29,32 @@ def most_common(values):
 
 
 def pauses(cells, names, colours, path):
-    """Bars, logarithmic; a cross on top: somebody waited in vain."""
-    figure, axes = pyplot.subplots(figsize=(10, 4.4), layout="constrained")
+    """Longest pause, recovery and failures, as bars over the faults."""
     faults = list(dict.fromkeys(cell.fault for cell in cells))
+    panels = (("longest pause, ms", lambda cell: max(1.0, cell.pause_ms)),
+              ("recovery, ms (to the top: never)", lambda cell: max(1.0, min(cell.recovery_ms, NEVER_MS))),
+              ("requests failed", lambda cell: max(0.5, cell.failed)))
+    figure, all_axes = pyplot.subplots(len(panels), 1, figsize=(10, 8.4), layout="constrained", sharex=True)
+    for axes, (label, value) in zip(all_axes, panels):
+        bars(axes, cells, names, colours, faults, value)
+        axes.set_ylabel(label)
+    for axes in all_axes[:2]:
+        axes.set_ylim(10, NEVER_MS)
+    all_axes[2].set_ylim(bottom=0.7)  # none: no bar
+    all_axes[2].set_xticks(range(len(faults)), faults)
+    all_axes[0].legend(ncols=4, frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0))
+    save(figure, path)
+
+
+def bars(axes, cells, names, colours, faults, value):
     width = 0.85 / max(1, len(names))
     for i, name in enumerate(names):
         mine = {cell.fault: cell for cell in cells if cell.proxy == name}
         at = [j - 0.42 + width * (i + 0.5) for j, fault in enumerate(faults) if fault in mine]
-        shown = [mine[fault] for fault in faults if fault in mine]
-        axes.bar(at, [max(1.0, cell.pause_ms) for cell in shown], width, color=colours[name], label=name)
-        failed = [(x, max(1.0, cell.pause_ms)) for x, cell in zip(at, shown) if cell.failed]
-        axes.plot([x for x, _ in failed], [y * 1.25 for _, y in failed], "x", color="#cc0000", markersize=4)
+        axes.bar(at, [value(mine[fault]) for fault in faults if fault in mine], width, color=colours[name], label=name)
     axes.set_yscale("log")
-    axes.set_ylim(bottom=10)
-    axes.set_ylabel("longest pause, ms (×: requests failed)")
-    axes.set_xticks(range(len(faults)), faults)
     axes.grid(axis="y", color="#e5e5e5")
     axes.set_axisbelow(True)
-    axes.legend(ncols=4, frameon=False, loc="upper left", bbox_to_anchor=(0, 1.18))
-    save(figure, path)
 
 
 def seconds(cells, colours, path, warm):
@@ -62,7 +70,7 @@ def seconds(cells, colours, path, warm):
     axes.set_ylabel("answers, % of before")
     axes.set_ylim(bottom=0)
     axes.grid(color="#e5e5e5")
-    axes.legend(ncols=4, frameon=False, loc="upper left", bbox_to_anchor=(0, 1.22))
+    axes.legend(ncols=4, frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0))
     save(figure, path)
 
 
