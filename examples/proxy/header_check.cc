@@ -236,6 +236,10 @@ bool ValidAuthority(std::string_view authority) {
   return colon == std::string_view::npos || All(authority.substr(colon + 1), kDigit);
 }
 
+bool IsToken(std::string_view text) { return !text.empty() && All(text, kToken); }
+
+bool IsFieldValue(std::string_view text) { return All(text, kValue); }
+
 bool NamesField(std::string_view name, std::string_view lower) {
   if (name.size() != lower.size()) return false;
   for (size_t i = 0; i < name.size(); ++i) {

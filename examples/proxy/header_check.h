@@ -73,6 +73,9 @@ int CheckResponse(std::string_view block, Head* head);
 
 // Host[:port] in the letters that RFC 3986 allows for reg-name without escapes, or an address in brackets.
 bool ValidAuthority(std::string_view authority);
+// RFC 9110 sections 5.6.2 and 5.5
+bool IsToken(std::string_view text);
+bool IsFieldValue(std::string_view text);
 // "_" counts as "-": CGI makes one environment variable of both. `lower` is in lower case.
 bool NamesField(std::string_view name, std::string_view lower);
 // ASCII only.

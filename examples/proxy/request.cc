@@ -74,9 +74,6 @@ void RequestParser::on_request_impl(http::verb, boost::beast::string_view method
 void RequestParser::on_field_impl(http::field field, boost::beast::string_view name,
                                   boost::beast::string_view value, boost::beast::error_code& error) {
   error = {};
-  // Fields after the body are not forwarded: servers that merge them into the head have been talked into
-  // much.
-  if (after_head()) return CountOverhead(name.size() + value.size(), &error);
   if (IsDropped(field, View(name))) return;
   if (field == http::field::max_forwards && CountsForwards(head_)) {
     wire_->append("Max-Forwards: ").append(std::to_string(*head_.max_forwards - 1)).append("\r\n");

@@ -22,6 +22,7 @@ struct RequestTarget {
 // 0, or the status to answer with.
 int SplitTarget(const Head& head, RequestTarget* result);
 
+// Fields behind the body are not forwarded: servers that merge them into the head have been talked into much.
 class RequestParser final : public MessageParser<true> {
  public:
   RequestParser(const Head& head, const RequestTarget& target, std::string* wire, Origin* origin)
@@ -53,7 +54,7 @@ class Request {
   int Begin(std::string_view block, const Head& head, const Peer& peer, std::string* wire);
   // Takes what belongs to the body from the front of *data.
   Progress Feed(std::string_view* data, Output* out) { return parser_->PutBody(data, out); }
-  bool complete() const { return parser_ && parser_->is_done(); }
+  bool complete() const { return parser_ && parser_->done(); }
   uint64_t body_bytes() const { return parser_ ? parser_->body_bytes() : 0; }
 
   // The host name in lower case, without port and final dot; empty: the request names none.

@@ -26,10 +26,7 @@ bool IsDropped(http::field field) {
 }
 
 // RFC 9110 section 6.5.1: what decides framing, route, identity or meaning has no place after the body.
-bool IsRefusedAsTrailer(http::field field, std::string_view value) {
-  for (const char c : value) {
-    if (static_cast<unsigned char>(c) < ' ' && c != '\t') return true;
-  }
+bool IsRefusedAsTrailer(http::field field) {
   switch (field) {
     case http::field::age:
     case http::field::authorization:
@@ -81,17 +78,17 @@ void ResponseParser::on_response_impl(int, boost::beast::string_view reason, int
 void ResponseParser::on_field_impl(http::field field, boost::beast::string_view name,
                                    boost::beast::string_view value, boost::beast::error_code& error) {
   error = {};
-  if (after_head()) {
-    CountOverhead(name.size() + value.size(), &error);
-    if (trailers_ && !IsRefusedAsTrailer(field, View(value))) AddTrailer(View(name), View(value));
-    return;
-  }
   has_date_ |= field == http::field::date;
   if (IsDropped(field) && !(trailers_ && field == http::field::trailer)) return;
   if (head_.named_count != 0 && head_.Names(View(name))) return;
   if (field == http::field::etag) part_->etag = View(value);
   if (field == http::field::content_range) part_->content_range = View(value);
   text_->append(View(name)).append(": ").append(View(value)).append("\r\n");
+}
+
+void ResponseParser::OnTrailer(std::string_view name, std::string_view value) {
+  const http::field field = http::string_to_field({name.data(), name.size()});
+  if (trailers_ && !IsRefusedAsTrailer(field)) AddTrailer(name, value);
 }
 
 void Response::Begin(const ResponseTo& to) {
@@ -172,7 +169,7 @@ bool Response::Start(std::string_view block, const Head& head, Output* out) {
 
 // Only to what the request asked for, else a container could make of any connection what it likes.
 bool Response::Switch(std::string_view block, const Head& head, Output* out) {
-  if (to_.upgrade.empty() || !EqualsIgnoringCase(head.Upgrade(), to_.upgrade)) return false;
+  if (begun_ || to_.upgrade.empty() || !EqualsIgnoringCase(head.Upgrade(), to_.upgrade)) return false;
   std::string& text = out->text();
   parser_.emplace(head, to_, &text, &part_);
   if (!parser_->PutHead(block)) {

@@ -34,6 +34,7 @@ class ResponseParser final : public MessageParser<false> {
   bool has_date() const { return has_date_; }
 
  private:
+  void OnTrailer(std::string_view name, std::string_view value) override;
   void on_request_impl(http::verb, boost::beast::string_view, boost::beast::string_view, int,
                        boost::beast::error_code&) override {}
   void on_response_impl(int status, boost::beast::string_view reason, int version,

@@ -134,6 +134,7 @@ BODIES = [("CHUNK-" + name, 400, chunks(body)) for name, body in (
     ("EXT-LF", b"5;a\nb\r\nhello\r\n" + END),
     ("LF-SIZE", b"5\nhello\r\n" + END), ("LF-TERM", b"5\r\nhello\n" + END), ("BARE-CR-TERM", b"5\rhello\r\n" + END),
     ("SIZE-OVERFLOW", b"10000000000000005\r\nhello\r\n" + END), ("NOT-HEX", b"xyz\r\nhello\r\n" + END),
+    ("QUOTE-UNCLOSED", b'5;a="b\r\nhello\r\n' + END),
     ("QUOTE-OVER-LINES", b'5;a="\r\nhello\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nX: "\r\nhello\r\n' + END),
     ("EXT-64K", b"5;" + b"a" * 70000 + b"\r\nhello\r\n" + END),
     ("LF-TRAILER", b"5\r\nhello\r\n0\r\nX: a\n\r\n"), ("LF-END", b"5\r\nhello\r\n0\r\n\n"),
@@ -150,7 +151,6 @@ UNFINISHED = [
     ("CL-HUGE-NO-BODY", 408, request(b"Content-Length: 999999999")),
     ("CHUNKED-NO-FINAL", 408, chunks(b"5\r\nhello\r\n")),
     ("CHUNKED-NO-END", 408, chunks(b"5\r\nhello\r\n0\r\n")),
-    ("CHUNK-QUOTE-UNCLOSED", 408, chunks(b'5;a="b\r\nhello\r\n' + END)),
 ]
 
 REFUSED = LINES + HOSTS + LENGTHS + CODINGS + BODIES

@@ -91,7 +91,9 @@ void CheckForwarded(const Result& result) {
   Check(head.minor == 1 && head.chunked == result.chunked, "the framing stays");
   Request again;
   std::string wire;
-  Check(again.Begin(result.head, head, {"192.0.2.1", false}, &wire) == 0, "it could be forwarded once more");
+  const int next = again.Begin(result.head, head, {"192.0.2.1", false}, &wire);
+  if (head.max_forwards == 0u && next != 0) return;  // it ends there
+  Check(next == 0, "it could be forwarded once more");
   Check(again.key() == result.key, "it is for the same container");
   if (result.complete)
     Check(result.chunked || head.length == result.content.size(), "its length is the body's");
