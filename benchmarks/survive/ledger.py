@@ -34,7 +34,8 @@ def pack(path):
 def judge(rows, outcomes, load, fault_us, end_us):
     """`rows` as of read(); `fault_us` when the host died, `end_us` when the load ended."""
     good = (rows[:, STATUS] >= 100) & (rows[:, STATUS] < 400)
-    broken = sum(count for outcome, count in outcomes.items() if outcome.startswith("broken"))
+    # Silence of so long that its user has given up is a failure all the same.
+    broken = sum(count for outcome, count in outcomes.items() if outcome.startswith("broken") and "timeout" not in outcome)
     websocket = load.site == "websocket"
     served = good & (rows[:, STATUS] != 101)
     # A download is long without a pause: what counts is for how long nothing came.

@@ -72,3 +72,9 @@ def test_a_websocket_that_breaks_has_not_failed_but_pauses_until_its_next_echo(t
             *steady(0, 2080, 9900)]
     seen = judge(tmp_path, LOADS["websocket"], rows, {"broken: closed": 1})
     assert (seen.failed, seen.broken, seen.pause_ms) == (0, 1, 79)
+
+
+def test_a_websocket_that_is_silent_for_too_long_has_failed(tmp_path):
+    rows = [(0, 0, 1, 101), *steady(0, 1, 2001), (0, 2001, 12_001, 0)]
+    seen = judge(tmp_path, LOADS["websocket"], rows, {"broken: timeout": 1})
+    assert (seen.failed, seen.broken, seen.endless) == (1, 0, True)
