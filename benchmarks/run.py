@@ -11,7 +11,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../tests/deployment")]
-NAMES = ("probe", "route", "relocation", "proxy", "peers", "cmdb", "python")
+NAMES = ("probe", "route", "relocation", "proxy", "peers", "crowd", "cmdb", "python")
 
 
 def judge(row, goals):
