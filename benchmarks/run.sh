@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the release preset and runs the benchmarks (all, or those named: probe route relocation proxy peers cmdb python); prints one table
+# Builds the release preset and runs the benchmarks (all, or those named: probe route relocation proxy peers crowd cmdb python); prints one table
 # and exits 1 if a goal of goals.json is missed, 2 if one could not be judged here. `probe --target HOST[:PORT]` measures a host
 # of yours instead; `cmdb --placements N` synchronises so many records from etcd, and not 1,000,000. FASTCONTAINER_BIN names
 # programs that are built already.
