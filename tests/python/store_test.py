@@ -1,4 +1,5 @@
 """CMDBs and runtimes in Python, through the same vtables as C's."""
+import gc
 import logging
 import threading
 
@@ -173,3 +174,28 @@ def test_a_dispatcher_that_cannot_serve_says_why():
     with fc.Engine("memory:") as engine:
         with raises(fc.Invalid):
             fc.Dispatcher(engine, "", runtime=None)
+
+
+def test_the_end_of_the_engine_closes_its_dispatchers():
+    cloud = Cloud(hosts=2)
+    with cloud:
+        kept = cloud.dispatchers.pop("h1")
+        cloud.dispatchers.clear()  # h2 goes on without anybody who holds it
+        gc.collect()
+        cloud.engine.place("one", "h2").result(10)
+        with cloud.engine.route("one.test") as ticket:
+            assert ticket.host == "h2"
+        drained = kept.drain(60)
+    with raises(fc.Shutdown):
+        drained.result()
+    kept.close()
+    with raises(RuntimeError):
+        kept.containers()
+
+
+def test_a_dispatcher_that_was_closed_tells_so():
+    with Cloud() as cloud:
+        cloud.dispatchers["h1"].close()
+        with raises(RuntimeError):
+            cloud.dispatchers["h1"].containers()
+        cloud.dispatchers["h1"].close()

@@ -133,7 +133,7 @@ class Dispatcher:
     Parameters
     ----------
     engine : Engine
-        Close the dispatcher before it.
+        Its end closes the dispatcher, and nothing else does but `close`.
     host : str
         This host's id in the CMDB.
     address, port : optional

@@ -27,7 +27,7 @@ class Dispatcher {
   static void OnDone(void* user_data, int32_t code, const fc_error* error);
   fc_dispatcher* Use() const {
     state_->Use();
-    if (dispatcher_ == nullptr) throw std::runtime_error("the dispatcher is closed");
+    if (state_->dispatchers.count(dispatcher_) == 0) throw std::runtime_error("the dispatcher is closed");
     return dispatcher_;
   }
 
@@ -87,6 +87,7 @@ Dispatcher::Dispatcher(std::shared_ptr<EngineState> state, const py::dict& given
   }
   if (code >= 0) {
     done.release();
+    state_->dispatchers.insert(dispatcher_);
     return;
   }
   if (own_runtime) Drop(options.fields.runtime_user_data);
@@ -123,9 +124,9 @@ py::list Dispatcher::List() const {
 }
 
 void Dispatcher::Close() {
-  if (dispatcher_ == nullptr || state_->closed()) return;
+  if (state_->dispatchers.count(dispatcher_) == 0) return;
   fc_dispatcher* const dispatcher = Use();
-  dispatcher_ = nullptr;
+  state_->dispatchers.erase(dispatcher);
   const py::gil_scoped_release release;
   fc_dispatcher_destroy(dispatcher);
 }

@@ -53,6 +53,7 @@ void EngineState::Close() {
       const std::lock_guard<std::mutex> lock(mutex_);
       open_ = false;
     }
+    for (fc_dispatcher* const dispatcher : std::exchange(dispatchers, {})) fc_dispatcher_destroy(dispatcher);
     fc_engine_destroy(engine);
   }
   engine_ = nullptr;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -83,7 +84,8 @@ class EngineState : public std::enable_shared_from_this<EngineState> {
   bool Wake();
   bool Complete(fc_op op, const fc_result& result, int32_t* code);
 
-  py::object log;  // (level, component, message); the engine does not own it
+  std::set<fc_dispatcher*> dispatchers;  // open ones; they end before the engine
+  py::object log;                        // (level, component, message); the engine does not own it
 
  private:
   void EndOrphans();
