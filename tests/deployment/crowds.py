@@ -124,14 +124,14 @@ class Good:
 
 
 def slow_clients(alone, count):
-    """By what they do too slowly: a head, a body, reading."""
+    """By what they do too slowly: anything at all, a head, a body, reading."""
     def begin(data, **options):
         sock = alone.connect(timeout=60, **options)
         sock.sendall(data)
         return sock
-    return {"head": [begin(b"GET / HTT") for _ in range(count // 3)],
-            "body": [begin(b"PUT /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx") for _ in range(count // 3)],
-            "reading": [begin(GET.replace(b"/", b"/big", 1), receive_buffer=4096) for _ in range(count // 3)]}
+    return {"nothing": [begin(b"") for _ in range(count // 4)], "head": [begin(b"GET / HTT") for _ in range(count // 4)],
+            "body": [begin(b"PUT /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx") for _ in range(count // 4)],
+            "reading": [begin(GET.replace(b"/", b"/big", 1), receive_buffer=4096) for _ in range(count // 4)]}
 
 
 def test_crowd_of_slow_clients_is_cut_off_and_holds_up_nobody():
@@ -142,6 +142,8 @@ def test_crowd_of_slow_clients_is_cut_off_and_holds_up_nobody():
             slow = slow_clients(alone, SLOW)
             for sock in sum(slow.values(), []):
                 stack.enter_context(sock)
+            for sock in slow["nothing"]:
+                assert read_all(sock) == b""
             for name in ("head", "body"):
                 for sock in slow[name]:
                     assert read_all(sock).startswith(b"HTTP/1.1 408 "), name
