@@ -142,7 +142,7 @@ int ServeAsWorker(const proxy::Config& config, const Arguments& arguments) {
   }
   sockets.clients = std::move(inherited);
   return Serve(own, sockets, arguments.with_dispatcher && *arguments.worker == 0, [](proxy::Server&) {
-    if (write(kTold, "", 1) != 1) std::fputs("fc-proxy: the master is gone\n", stderr);
+    if (write(kTold, "", 1) != 1) std::raise(SIGTERM);  // the master died before prctl()
     close(kTold);
   });
 }
