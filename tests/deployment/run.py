@@ -26,6 +26,7 @@ def find(name):
     import late_path
     import life
     import messages
+    import orchestrator
     import peers
     import request_path
     import restores
@@ -35,7 +36,8 @@ def find(name):
     import tunnels
     import wordpress
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
-                   stores, keys, wordpress, tunnels, messages, crowds, conformance, restores, restart):
+                   stores, keys, wordpress, tunnels, messages, crowds, conformance, restores, restart,
+                   orchestrator):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")
