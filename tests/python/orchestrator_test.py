@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../examples/orchestrator"))
 
 from cloud import Sockets, free_port  # noqa: E402
-from orchestrator import rebalance, run as run_module  # noqa: E402
+from orchestrator import rebalance, rolling, run as run_module  # noqa: E402
 from orchestrator.app import Settings, application  # noqa: E402
 from orchestrator.jobs import Jobs  # noqa: E402
 from orchestrator.monitor import Monitor, notifier  # noqa: E402
@@ -232,7 +232,9 @@ def test_a_rolling_update_starts_the_new_version_before_it_moves(tmp_path):
 
 
 @pytest.mark.parametrize("trial", [True, False])
-def test_a_version_that_never_becomes_ready_is_rolled_back(tmp_path, trial):
+def test_a_version_that_never_becomes_ready_is_rolled_back(tmp_path, monkeypatch, trial):
+    monkeypatch.setattr(rolling, "OLD_COPY_MS", 0)
+
     async def test(place):
         async with place.orchestrator() as one:
             await place.containers(one.http, "a")

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Response
 
 from . import hosts, metrics, placements, problems, requests, specs
 from .auth import Tokens
+from .background import begun
 from .drain import drain
 from .jobs import Jobs
 from .monitor import Monitor, notifier
@@ -50,7 +51,7 @@ def application(settings: Settings) -> FastAPI:
                                               "notify": notifier(settings.webhook)}, settings.claim_seconds)
         state.jobs.start()
         state.monitor = Monitor(state.store, name)
-        state.watching = asyncio.create_task(state.monitor.serve())
+        state.watching = begun(state.monitor.serve)
 
     async def stop() -> None:
         app.state.watching.cancel()

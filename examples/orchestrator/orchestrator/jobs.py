@@ -8,6 +8,7 @@ from typing import Any, Awaitable, Callable, Mapping
 
 import fastcontainer as fc
 
+from .background import begun
 from .claims import Claims
 from .run import Cancelled, Failed, Lost, Run
 from .store import CLAIMS, JOBS, ROOT, Store, decoded, encoded, now_ms
@@ -67,7 +68,7 @@ class Jobs:
 
     def start(self) -> None:
         """Begins to look for work, on the running loop."""
-        self._tasks = [asyncio.create_task(one) for one in (self._claims.keep(), self._follow(), self._work())]
+        self._tasks = [begun(one) for one in (self._claims.keep, self._follow, self._work)]
 
     async def close(self) -> None:
         """Leaves everything to the others."""

@@ -10,11 +10,14 @@ from fastcontainer import RecordKind
 from . import trial
 from .records import merged
 from .run import Cancelled, Failed, Run
-from .store import encoded, replica_of
+from .store import encoded, now_ms, replica_of
 
 __all__ = ["rolling"]
 
 _PLACE_TRIES = 8
+# A copy that moved away has so long to end its requests. Until then its host would take it back, with the spec it has.
+OLD_COPY_MS = 30_000
+_MOST = 48 * 1024  # bytes of the job's record, with the old specs
 
 
 async def rolling(run: Run) -> None:
@@ -81,7 +84,10 @@ class _Step:
             fc.record_check(RecordKind.SPEC, self.container, encoded(new))
         except fc.Error as error:
             raise Failed(f"{self.container}: {error}") from error
-        await self._run.save(**self._next("unchanged" if new == spec.value else "begun", old=spec.value))
+        fields = self._next("unchanged" if new == spec.value else "begun", old=spec.value)
+        if len(encoded(fields)) > _MOST:
+            raise Failed(f"{self.container}: the specs are too long for one job, update fewer containers in each")
+        await self._run.save(**fields)
 
     async def _try(self) -> None:
         if not self._run.parameters["trial"] or await self._single():
@@ -117,6 +123,10 @@ class _Step:
             raise Failed(f"the spec of {self.container} was changed by somebody else") from error
 
     async def _leave(self) -> None:
+        placement = await self._run.store.get(RecordKind.PLACEMENT, self.container)
+        replica = replica_of(placement.value)
+        if replica is not None and replica.get("epoch", 0) > 1:
+            await asyncio.sleep(max(0, placement.value.get("at_ms", 0) + OLD_COPY_MS - now_ms()) / 1000)
         await self._run.save([fc.put(self._gate, encoded({"v": 1, "container": self.container}))],
                              **self._next("moving", **await self._present()))
 
