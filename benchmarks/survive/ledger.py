@@ -63,7 +63,7 @@ def longest_pause(rows, served, latency, closed, fault_us, end_us):
     starts = numpy.flatnonzero(numpy.concatenate(([True], group[1:] != group[:-1])))
     last = numpy.concatenate((starts[1:], [len(rows)])) - 1
     pauses = rows[last, END] - rows[starts, DUE]
-    alone = starts == last
+    alone = (starts == last) & served[last]
     pauses[alone] = latency[last[alone]]
     relevant = rows[last, END] >= fault_us
     if not relevant.any():
