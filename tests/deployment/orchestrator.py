@@ -33,6 +33,8 @@ class Orchestrated(Stores):
     def start_store(self):
         if self.store == "etcd":
             self.start_etcd()
+        if self.store == "postgresql":
+            self.start_postgres()
         return self.url(self.store)
 
     def __enter__(self):
@@ -182,7 +184,7 @@ def test_R60_a_version_that_never_becomes_ready_is_rolled_back_and_fails_no_requ
 
 
 def test_R27_a_drain_survives_its_orchestrator_and_fails_no_request():
-    with Orchestrated() as cloud:
+    with Orchestrated(store="postgresql") as cloud:
         names = cloud.sites(9)
         host, _ = cloud.placement(names[0])
         loads = Loads(cloud, names, seconds=20, rate=20)
