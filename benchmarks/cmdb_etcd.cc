@@ -18,7 +18,6 @@ using Path = RawEtcd::Path;
 constexpr const char* kOwnKey = "/bench/own/one";  // the library's
 constexpr const char* kRawKey = "/bench/raw/one";
 constexpr int kShards = 256;
-constexpr uint64_t kMany = 300'000;  // placements; for more one turn must do
 
 struct Bench {
   Loop loop;
@@ -215,7 +214,7 @@ void Run(uint16_t port, uint64_t placements) {
   std::fprintf(stderr, "loaded in %.1f s\n", static_cast<double>(bench.loop.Now() - began) * 1e-9);
   InTurns(
       "etcd_synchronisation", [&] { return OwnSynchronisation(bench, placements); },
-      [&] { return RawSynchronisation(bench, placements); }, placements > kMany ? 1 : 3, 1);
+      [&] { return RawSynchronisation(bench, placements); }, 3, 1);
 }
 
 }  // namespace
