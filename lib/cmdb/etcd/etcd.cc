@@ -1,7 +1,9 @@
 #include "lib/cmdb/etcd/etcd.h"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "lib/cmdb/etcd/client.h"
@@ -17,9 +19,10 @@ using etcd::Client;
 using etcd::LeaseResponse;
 
 constexpr Nanos kCallTime = 5 * kSecond;  // of what has no deadline of its own
-// Of a page: a router that begins asks for hundreds at once, which a member then sends one beside the other.
-// One that is gone is noticed by its silence.
+// Of a page, from when its turn has come: a member sends several one beside the other. One that is gone is
+// noticed by its silence.
 constexpr Nanos kListTime = 30 * kSecond;
+constexpr size_t kMostLists = 16;  // at a time
 constexpr uint32_t kDefaultPage = 10'000;
 constexpr const char* kRangePath = "/etcdserverpb.KV/Range";
 
@@ -145,6 +148,7 @@ class EtcdCmdb::Core : public std::enable_shared_from_this<EtcdCmdb::Core> {
   void Stop() {
     client_->Stop();
     watches_->Stop();
+    waiting_lists_.clear();
     pending_.Clear();
   }
 
@@ -158,6 +162,22 @@ class EtcdCmdb::Core : public std::enable_shared_from_this<EtcdCmdb::Core> {
       if (const auto core = weak.lock()) core->pending_.Complete(id, read(std::move(result)));
     };
     client_->Start(id, std::move(call));
+    return id;
+  }
+
+  // Listings take turns. etcd answers all streams side by side, so that many large answers would be whole at
+  // the same time, the last; in turns one is decoded while the next ones come.
+  OpId SubmitList(Client::Call call, uint64_t at_revision, ListCallback callback) {
+    const OpId id = next_id_++;
+    pending_.Add(id, std::move(callback));
+    call.done = [weak = weak_from_this(), id, at_revision](Client::Result result) {
+      const auto core = weak.lock();
+      if (core == nullptr) return;
+      core->EndList(id);
+      core->pending_.Complete(id, ReadPage(at_revision, result));
+    };
+    waiting_lists_.emplace_back(id, std::move(call));
+    StartLists();
     return id;
   }
 
@@ -180,6 +200,7 @@ class EtcdCmdb::Core : public std::enable_shared_from_this<EtcdCmdb::Core> {
 
   bool Cancel(OpId id) {
     client_->Cancel(id);
+    EndList(id);
     return pending_.Forget(id) || watches_->Cancel(id);
   }
 
@@ -196,6 +217,24 @@ class EtcdCmdb::Core : public std::enable_shared_from_this<EtcdCmdb::Core> {
   Reactor& reactor_;
 
  private:
+  void StartLists() {
+    while (lists_.size() < kMostLists && !waiting_lists_.empty()) {
+      auto [id, call] = std::move(waiting_lists_.front());
+      waiting_lists_.pop_front();
+      lists_.push_back(id);
+      call.deadline = reactor_.Now() + kListTime;
+      client_->Start(id, std::move(call));
+    }
+  }
+
+  void EndList(OpId id) {
+    if (std::erase(lists_, id) == 0) {
+      std::erase_if(waiting_lists_, [id](const auto& waiting) { return waiting.first == id; });
+      return;
+    }
+    StartLists();
+  }
+
   void AskRevision(std::string_view key, absl::AnyInvocable<void(uint64_t)> told) {
     Client::Call call;
     call.path = kRangePath;
@@ -213,6 +252,8 @@ class EtcdCmdb::Core : public std::enable_shared_from_this<EtcdCmdb::Core> {
   }
 
   OpId next_id_ = 1;
+  std::deque<std::pair<OpId, Client::Call>> waiting_lists_;
+  std::vector<OpId> lists_;  // that are being answered
   PendingOps pending_;
   std::shared_ptr<etcd::Watches> watches_;
   std::shared_ptr<Client> client_;
@@ -266,9 +307,7 @@ Cmdb::OpId EtcdCmdb::List(std::string_view prefix, std::string_view after, uint6
   request.revision = at_revision;
   call.message = etcd::EncodeRange(request);
   call.repeatable = true;
-  call.deadline = core_->reactor_.Now() + kListTime;
-  return core_->Submit(std::move(call), std::move(callback),
-                       [at_revision](const Client::Result& result) { return ReadPage(at_revision, result); });
+  return core_->SubmitList(std::move(call), at_revision, std::move(callback));
 }
 
 Cmdb::OpId EtcdCmdb::Txn(std::vector<Compare> compares, std::vector<Mutation> mutations, Nanos deadline,

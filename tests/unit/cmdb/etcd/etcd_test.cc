@@ -249,5 +249,27 @@ TEST_F(Etcd, ALongListingComesInPagesOfOneRevision) {
   EXPECT_EQ(second->next, "");
 }
 
+TEST_F(Etcd, ManyListingsTakeTurnsAndEachIsAnsweredOnceOrCancelled) {
+  StartCluster(1);
+  ASSERT_EQ(Txn({}, {Put("/a", "v")}).outcome, TxnOutcome::kOk);
+  constexpr int kListings = 100;
+  std::vector<Cmdb::OpId> ids;
+  std::vector<int> answers(kListings, 0);
+  for (int i = 0; i < kListings; ++i) {
+    ids.push_back(cmdb_->List("/", "", 0, 0, [&answers, i](absl::StatusOr<ListPage> page) {
+      ASSERT_TRUE(page.ok()) << page.status();
+      EXPECT_EQ(page->records.size(), 1u);
+      ++answers[static_cast<size_t>(i)];
+    }));
+  }
+  // All that are on their way, and some that wait.
+  for (size_t i = 0; i < 20; ++i) EXPECT_TRUE(cmdb_->Cancel(ids[i]));
+  EXPECT_TRUE(cmdb_->Cancel(ids[50]));
+  EXPECT_FALSE(cmdb_->Cancel(ids[50]));
+  EXPECT_TRUE(Await([&] { return std::count(answers.begin(), answers.end(), 1) == kListings - 21; }));
+  EXPECT_EQ(std::count(answers.begin(), answers.begin() + 20, 0), 20);
+  EXPECT_EQ(answers[50], 0);
+}
+
 }  // namespace
 }  // namespace fastcontainer::etcd
