@@ -98,11 +98,14 @@ TEST(Config, ErrorsNameTheField) {
 }
 
 TEST(Config, WorkersAndTakeoverHaveTheirLimits) {
-  EXPECT_NE(ErrorOf(R"({"listen":"0.0.0.0:80","cmdb":"memory:","workers":0})").find("workers"), std::string::npos);
-  EXPECT_NE(ErrorOf(R"({"listen":"0.0.0.0:80","cmdb":"memory:","workers":61})").find("workers"), std::string::npos);
-  EXPECT_NE(ErrorOf(R"({"listen":"0.0.0.0:80","cmdb":"memory:","takeover":"/)" + std::string(100, 'x') + R"("})")
-                .find("takeover"),
+  EXPECT_NE(ErrorOf(R"({"listen":"0.0.0.0:80","cmdb":"memory:","workers":0})").find("workers"),
             std::string::npos);
+  EXPECT_NE(ErrorOf(R"({"listen":"0.0.0.0:80","cmdb":"memory:","workers":61})").find("workers"),
+            std::string::npos);
+  EXPECT_NE(
+      ErrorOf(R"({"listen":"0.0.0.0:80","cmdb":"memory:","takeover":"/)" + std::string(100, 'x') + R"("})")
+          .find("takeover"),
+      std::string::npos);
   const std::string bound = R"({"listen":"0.0.0.0:80","cmdb":"memory:","takeover":"/t","bind":"127.0.0.1)";
   EXPECT_NE(ErrorOf(bound + R"(:7071"})").find("takeover"), std::string::npos);
   EXPECT_EQ(ErrorOf(bound + R"("})"), "");

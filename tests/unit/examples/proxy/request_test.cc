@@ -199,7 +199,8 @@ TEST(Request, ChunkedBodyIsFramedAnew) {
 }
 
 TEST(Request, BadChunksAreRefused) {
-  for (const char* body : {"x\r\n\r\n", "-1\r\n\r\n", "1\r\nabcdef\r\n", "10000000000000000\r\n", "0x1\r\n\r\n"}) {
+  for (const char* body :
+       {"x\r\n\r\n", "-1\r\n\r\n", "1\r\nabcdef\r\n", "10000000000000000\r\n", "0x1\r\n\r\n"}) {
     Forwarded result;
     Forward("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", &result);
     std::string_view rest = body;
