@@ -133,16 +133,21 @@ bool Response::StartRest(std::string_view block, const Head& head) {
          part.content_range == range && part.etag == part_.etag;
 }
 
+bool Response::Put(std::string_view block, const Head& head, std::string* text) {
+  parser_.emplace(head, to_, text, &part_);
+  begun_ = parser_->PutHead(block);
+  if (begun_) {
+    status_ = head.status;
+  } else {
+    parser_.reset();
+  }
+  return begun_;
+}
+
 bool Response::Start(std::string_view block, const Head& head, Output* out) {
   if (begun_) return StartRest(block, head);
   std::string& text = out->text();
-  parser_.emplace(head, to_, &text, &part_);
-  if (!parser_->PutHead(block)) {
-    parser_.reset();
-    return false;
-  }
-  status_ = head.status;
-  begun_ = true;
+  if (!Put(block, head, &text)) return false;
   has_length_ = head.has_length;
   length_ = head.length;
   const bool no_body = HasNoBody(to_, status_);
@@ -171,13 +176,7 @@ bool Response::Start(std::string_view block, const Head& head, Output* out) {
 bool Response::Switch(std::string_view block, const Head& head, Output* out) {
   if (begun_ || to_.upgrade.empty() || !EqualsIgnoringCase(head.Upgrade(), to_.upgrade)) return false;
   std::string& text = out->text();
-  parser_.emplace(head, to_, &text, &part_);
-  if (!parser_->PutHead(block)) {
-    parser_.reset();
-    return false;
-  }
-  status_ = head.status;
-  begun_ = true;
+  if (!Put(block, head, &text)) return false;
   client_persistent_ = upstream_persistent_ = false;
   text.append("Connection: upgrade\r\nUpgrade: ").append(to_.upgrade).append("\r\n\r\n");
   return true;

@@ -79,6 +79,7 @@ class Response {
  private:
   Progress FeedHead(std::string_view* data, Output* out);
   bool Interim(std::string_view block, const Head& head, Output* out);
+  bool Put(std::string_view block, const Head& head, std::string* text);
   bool Start(std::string_view block, const Head& head, Output* out);
   bool Switch(std::string_view block, const Head& head, Output* out);
   // True if what follows is exactly what is missing.
