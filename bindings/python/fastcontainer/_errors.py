@@ -90,7 +90,7 @@ class Isolated(Error):
 
 
 class Budget(Error):
-    """The relocations of this process are used up for now."""
+    """This process has used up its budget of relocations, which refills with time."""
 
 
 class Shutdown(Error):
