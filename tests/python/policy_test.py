@@ -169,3 +169,28 @@ def test_the_log_goes_to_the_logger_of_each_component(caplog):
     with caplog.at_level(logging.INFO, "fastcontainer"):
         placed_on(0)
     assert any(record.name == "fastcontainer.router" and "placed on" in record.getMessage() for record in caplog.records)
+
+
+def test_equal_scores_come_in_an_order_of_the_containers_own():
+    orders = []
+
+    def equal(_request, hosts):
+        return np.where(np.arange(len(hosts)) == 0, -np.inf, 1.0)
+    with Cloud(hosts=6, policy=equal) as cloud:
+        for i in range(12):
+            spec = '{"v": 1, "command": ["x"]}'
+            cloud.engine.cmdb.put(fc.record_key(fc.RecordKind.SPEC, f"c{i}"), spec).result(10)
+            orders.append(cloud.engine.place(f"c{i}").result(10).host)
+    assert "h1" not in orders and len(set(orders)) >= 3, orders
+
+
+def test_what_fits_is_what_the_built_in_policy_would_take():
+    seen = []
+
+    def look(request, hosts):
+        seen.append([host for host, fits in zip(hosts.ids, hosts.fits(request)) if fits])
+        return None
+    with Cloud(hosts=3, policy=look) as cloud:
+        host = cloud.engine.place("one").result(10).host
+        cloud.engine.place("one").result(10)
+    assert seen[0] == ["h1", "h2", "h3"] and seen[1] == sorted({"h1", "h2", "h3"} - {host})

@@ -14,7 +14,7 @@ from .cmdb import Cmdb
 
 if TYPE_CHECKING:
     from .hooks import Hook
-    from .policy import Policy, PolicyFunction
+    from ._runner import Given
     from .store import Store
 
 __all__ = ["Engine"]
@@ -43,7 +43,7 @@ class Engine:
         64 hexadecimal digits a line, one or two lines. Without it only loopback addresses are spoken to.
     bind : str, optional
         Numeric address, with a port if others name it as a peer, of the dispatch protocol's socket.
-    policy : Policy or callable, optional
+    policy : Policy, callable, or path of a Python file, optional
         Chooses hosts; default: keyed choices. See `fastcontainer.policy`.
     hook : callable, optional
         Is told of placements, starts and stops; see `fastcontainer.hooks`.
@@ -75,7 +75,7 @@ class Engine:
     """
 
     def __init__(self, cmdb: str | Store, *, name: str = "", cluster_key_file: str = "", bind: str = "",
-                 policy: Policy | PolicyFunction | None = None, hook: Hook | None = None,
+                 policy: Given | None = None, hook: Hook | None = None,
                  witnesses: Iterable[str] = (), peers: Iterable[str] = (), confirm: int = 0,
                  admission: Admission = Admission.DEFAULT, paper_profile: bool = False, queue_per_container: int = 0,
                  queue_total: int = 0, relocations_per_second: int = 0, relocation_burst: int = 0,
@@ -91,7 +91,12 @@ class Engine:
                        witnesses=list(witnesses), peers=list(peers), admission=int(admission), log=_log,
                        profile=int(paper_profile), no_relocation=int(not relocate), no_prepare=int(not prepare))
         self._policy = _extend(options, cmdb, policy, hook)
-        self._core = _core.Engine(options)
+        try:
+            self._core = _core.Engine(options)
+        except BaseException:
+            if self._policy is not None:
+                self._policy.close()
+            raise
         if not isinstance(cmdb, str):
             cmdb._engine = self._core
         self._driver = Driver(self._core, self._core.wake)
@@ -215,6 +220,8 @@ class Engine:
 
         What is awaited raises `Shutdown`; no callback runs later. Open tickets are over.
         """
+        if self._policy is not None:
+            self._policy.close()
         if not self._core.closed:
             self._driver.detach()
             self._core.close()
@@ -246,7 +253,7 @@ class Engine:
             pass  # another thread's or another process's: nobody here may end it
 
 
-def _extend(options: dict[str, Any], cmdb: str | Store, policy: Policy | PolicyFunction | None,
+def _extend(options: dict[str, Any], cmdb: str | Store, policy: Given | None,
             hook: Hook | None) -> Any:
     if isinstance(cmdb, str):
         options["cmdb_url"] = cmdb
@@ -258,6 +265,6 @@ def _extend(options: dict[str, Any], cmdb: str | Store, policy: Policy | PolicyF
         options["hooks"] = Runner(hook)
     if policy is None:
         return None
-    from .policy import Runner as PolicyRunner
+    from ._runner import Runner as PolicyRunner
     options["policy"] = PolicyRunner(policy)
     return options["policy"]

@@ -2,23 +2,26 @@
 from __future__ import annotations
 
 import logging
-import time
+import os
+import sys
+import threading
+import types
 from typing import Any, Callable, NamedTuple, Protocol, Sequence, TypeVar, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._columns import Column, Life
-from ._types import Stat
+from ._columns import Life
+from ._types import HostFlag
 
-__all__ = ["HostTable", "PlaceRequest", "Policy", "policy"]
+__all__ = ["File", "HostTable", "PlaceRequest", "Policy", "policy"]
 
 _logger = logging.getLogger("fastcontainer.policy")
 _DTYPES = {"id_hash": "u8", "flags": "u4", "free_cpu": "f4", "free_memory": "f8", "running": "u4", "starting": "u4",
            "in_flight": "u4", "response_ms": "f4", "error_rate": "f4", "rtt_ms": "f4", "report_age_s": "f4"}
 _BUDGET = 0.005
-_INVALID, _UNSUPPORTED = -1, -17
+_MARK = "_fastcontainer_policy"
 
 
 class PlaceRequest(NamedTuple):
@@ -99,7 +102,23 @@ class HostTable:
 
     def row(self, host: str) -> int:
         """Raises ValueError if there is no such host."""
-        return self.ids.index(host)
+        row = self._columns.row(host)
+        if row < 0:
+            raise ValueError(f"there is no host {host!r}")
+        return row
+
+    def fits(self, request: PlaceRequest) -> npt.NDArray[np.bool_]:
+        """What the built-in policy takes into account: hosts that are up and have room for it, but not the one it leaves."""
+        flags = self.flags & (HostFlag.ADMIN_UP | HostFlag.REACHABLE | HostFlag.SERVICE_DOWN)
+        fit: npt.NDArray[np.bool_] = flags == HostFlag.ADMIN_UP | HostFlag.REACHABLE
+        if request.cpu > 0:
+            fit &= self.free_cpu >= np.float32(request.cpu)
+        if request.memory > 0:
+            fit &= self.free_memory >= request.memory
+        left = self._columns.row(request.avoid_host) if request.avoid_host else -1
+        if left >= 0:
+            fit[left] = False
+        return fit
 
     def _end(self) -> None:
         self._life.end()
@@ -107,12 +126,12 @@ class HostTable:
 
 Choice = Union[None, int, str, Sequence[Union[int, str]], Sequence[float], npt.NDArray[Any]]
 PolicyFunction = Callable[[PlaceRequest, HostTable], Choice]
-F = TypeVar("F", bound=PolicyFunction)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Policy(Protocol):
     """
-    Chooses hosts. Runs within a request, so it must not block; ``budget`` may be an attribute (seconds, 0.005).
+    Chooses hosts. Runs within a request, so it must not block. May have what `policy` sets as attributes.
     """
 
     def place(self, request: PlaceRequest, hosts: HostTable) -> Choice:
@@ -128,7 +147,8 @@ class Policy(Protocol):
         sequence of int or str
             Rows or ids, best first.
         array or sequence of float, shape (n,)
-            A score for each host, the highest is best; NaN and -inf: not this one.
+            A score for each host, the highest is best; NaN and -inf: not this one. Equal ones come in an order of the
+            container's own, so that they share the load.
         None
             The built-in policy decides.
         """
@@ -136,7 +156,7 @@ class Policy(Protocol):
 
 def policy(function: F | None = None, *, budget: float = _BUDGET) -> Any:
     """
-    Mark a function as a policy with a time budget: ``@policy`` or ``@policy(budget=0.001)``.
+    Mark a function, or a class with `place`, as a policy: ``@policy`` or ``@policy(budget=0.001)``.
 
     Parameters
     ----------
@@ -145,97 +165,86 @@ def policy(function: F | None = None, *, budget: float = _BUDGET) -> Any:
     """
     def marked(one: F) -> F:
         setattr(one, "budget", budget)
+        setattr(one, _MARK, True)
         return one
     return marked if function is None else marked(function)
 
 
-class Runner:
+class File:
     """
-    The vtable's side of a policy. Whatever is wrong with an answer is counted and logged, and the built-in policy decides:
-    the request does not fail.
+    The policy of a Python file, loaded again when the file changes: ``Engine(policy="cheapest_first.py")``.
+
+    It is the one function or class of the file that `policy` marks; a class is made without arguments. A file that cannot be
+    loaded any more leaves the policy as it was, and is counted and logged with its traceback; the first time it raises.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        What tells of a change is its inode, size and time, which an engine looks at once a second, outside of requests.
     """
 
-    def __init__(self, given: Policy | PolicyFunction) -> None:
-        self._place: PolicyFunction = given.place if hasattr(given, "place") else given
-        self._budget_ns = round(getattr(given, "budget", _BUDGET) * 1e9)
-        self._counts = {"used": 0, "declined": 0, "exception": 0, "wrong": 0, "overrun": 0}
-        self._silent_until: dict[str, float] = {}
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self.loads = {"loaded": 0, "failed": 0}
+        self._lock = threading.Lock()
+        self._seen = self._signature()
+        self.current: Policy | PolicyFunction = self._load()
+        self.loads["loaded"] = 1
 
-    def place(self, fields: tuple[Any, ...], columns: _core.HostColumns, capacity: int) -> list[int] | int:
-        """Rows, or a code of the C ABI."""
-        request = PlaceRequest(*fields)
-        hosts = HostTable(columns)
-        begin = time.perf_counter_ns()
-        try:
-            answer = self._place(request, hosts)
-            took = time.perf_counter_ns() - begin
-            if took > self._budget_ns:
-                self._refuse("overrun", request, f"took {took / 1e6:.3f} of {self._budget_ns / 1e6:.3f} ms")
-                return _INVALID
-            if answer is None:
-                self._counts["declined"] += 1
-                return _UNSUPPORTED
+    def check(self) -> bool:
+        """Load the file if it has changed; False if that failed. Any thread."""
+        with self._lock:
+            signature = self._signature()
+            if signature == self._seen:
+                return True
+            self._seen = signature
             try:
-                rows = rows_of(answer, hosts, request)[:capacity]
-            except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-                self._refuse("wrong", request, str(error))
-                return _INVALID
-            self._counts["used"] += 1
-            return rows
-        except Exception:  # pylint: disable=broad-except
-            if self._tells("exception"):
-                _logger.exception("the policy failed for %s; the built-in one decides", request.container)
-            return _INVALID
-        finally:
-            hosts._end()
+                self.current = self._load()
+            except (Exception, SystemExit):  # pylint: disable=broad-except
+                self.loads["failed"] += 1
+                _logger.exception("%s cannot be loaded: the policy stays as it was", self.path)
+                return False
+            self.loads["loaded"] += 1
+            _logger.info("%s is loaded", self.path)
+            return True
 
-    def _refuse(self, outcome: str, request: PlaceRequest, why: str) -> None:
-        if self._tells(outcome):
-            _logger.error("the policy's answer for %s is not used (%s): %s", request.container, outcome, why)
+    def _signature(self) -> tuple[int, int, int, int] | None:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
-    def _tells(self, outcome: str) -> bool:
-        """Counts it; a policy that is always wrong is logged once a second."""
-        self._counts[outcome] += 1
-        now = time.monotonic()
-        if now < self._silent_until.get(outcome, 0):
-            return False
-        self._silent_until[outcome] = now + 1
-        return True
+    def _load(self) -> Policy | PolicyFunction:
+        """Not by import: a cached byte code of the same second and size would pass for the new file."""
+        with open(self.path, "rb") as file:
+            code = compile(file.read(), self.path, "exec")
+        name = "fastcontainer_policy_" + os.path.splitext(os.path.basename(self.path))[0]
+        module = types.ModuleType(name)
+        module.__file__ = self.path
+        before = sys.modules.get(name)
+        sys.modules[name] = module  # dataclasses and pickle look their module up
+        try:
+            exec(code, module.__dict__)  # pylint: disable=exec-used
+            return self._marked(module)
+        except BaseException:
+            if before is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = before
+            raise
 
-    def stats(self) -> list[Stat]:
-        text = "Placements that a policy in Python was asked for; all but used went to the built-in policy."
-        return [Stat("fastcontainer_python_policy_calls_total", f'outcome="{outcome}"', 1, float(count), text)
-                for outcome, count in self._counts.items()]
-
-
-def rows_of(answer: Any, hosts: HostTable, request: PlaceRequest) -> list[int]:
-    """The rows that a policy's answer means, best first; raises ValueError or TypeError for what means nothing."""
-    count = len(hosts)
-    if isinstance(answer, (str, int, np.integer)) and not isinstance(answer, bool):
-        answer = [answer]
-    if isinstance(answer, (list, tuple)) and any(isinstance(one, str) for one in answer):
-        by_id = {host: row for row, host in enumerate(hosts.ids)}
-        unknown = [one for one in answer if one not in by_id]
-        if unknown:
-            raise ValueError(f"there is no host {unknown[0]!r}")
-        answer = [by_id[one] for one in answer]
-    array = np.asarray(answer)
-    if array.ndim != 1 or array.dtype.kind not in "iuf":
-        raise TypeError(f"a row, a host, several of them or {count} scores are accepted, not {answer!r:.100}")
-    if array.dtype.kind == "f":
-        if array.shape != (count,):
-            raise ValueError(f"{array.shape[0]} scores for {count} hosts")
-        usable = np.flatnonzero(~np.isnan(array) & (array != -np.inf))
-        array = usable[np.argsort(-array[usable], kind="stable")]
-        if request.avoid_host:
-            array = array[array != hosts.row(request.avoid_host)] if request.avoid_host in hosts.ids else array
-    rows: list[int] = array.tolist()
-    if any(not 0 <= row < count for row in rows):
-        raise ValueError(f"rows are 0 to {count - 1}: {rows[:10]}")
-    if not rows:
-        raise ValueError("it names no host")
-    if len(set(rows)) != len(rows):
-        raise ValueError(f"a row is there twice: {rows[:10]}")
-    if request.avoid_host and any(hosts.id(row) == request.avoid_host for row in rows):
-        raise ValueError(f"{request.avoid_host} is to be avoided")
-    return rows
+    def _marked(self, module: types.ModuleType) -> Policy | PolicyFunction:
+        found = {name: one for name, one in vars(module).items()
+                 if _MARK in getattr(one, "__dict__", ()) and one.__module__ == module.__name__}
+        if len({id(one) for one in found.values()}) != 1:
+            raise ValueError(f"one policy marked by @policy is accepted in {self.path}, "
+                             f"found are: {', '.join(sorted(found)) or 'none'}")
+        one: Any = next(iter(found.values()))
+        if not isinstance(one, type):
+            function: PolicyFunction = one
+            return function
+        made: Policy = one()
+        if not callable(getattr(made, "place", None)):
+            raise TypeError(f"class {one.__name__} of {self.path} has no method place(request, hosts)")
+        return made

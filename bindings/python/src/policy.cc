@@ -1,6 +1,7 @@
 // Placement policies and hooks in Python. What is wrong with an answer is judged above, in
-// fastcontainer/_policy.py; whatever still comes out of there lets the built-in policy decide.
+// fastcontainer/_runner.py; whatever still comes out of there lets the built-in policy decide.
 #include <string>
+#include <string_view>
 
 #include "bindings/python/src/module.h"
 #include "bindings/python/src/vtables.h"
@@ -18,6 +19,12 @@ class HostColumns {
   py::str Id(uint32_t row) const {
     if (row >= Use().size) throw py::index_error("there is no such row");
     return ToPython(table_->id[row]);
+  }
+  int64_t Row(std::string_view id) const {
+    const fc_host_table& table = Use();
+    for (uint32_t row = 0; row < table.size; ++row)
+      if (std::string_view(table.id[row].data, table.id[row].length) == id) return row;
+    return -1;
   }
   // Read-only, no copy: the library's own memory.
   py::memoryview Column(const std::string& name) const {
@@ -107,6 +114,7 @@ void AddPolicy(py::module_& module) {
       .def("ids", &HostColumns::Ids)
       .def("zones", &HostColumns::Zones)
       .def("id", &HostColumns::Id, py::arg("row"))
+      .def("row", &HostColumns::Row, py::arg("id"))
       .def("column", &HostColumns::Column, py::arg("name"));
 }
 
