@@ -11,7 +11,7 @@ import netns
 SKIPPED = 77
 SECONDS = int(os.environ.get("FASTCONTAINER_TEST_SECONDS", "170"))  # before ctest's own limit, so that all is cleaned up
 TOOLS = ("etcd", "etcdctl", "ip", "nft", "bridge", "nsenter", "sysctl", "ss", "apache2", "ab", "wrk", "curl", "ping",
-         "mariadbd")
+         "mariadbd", "crun", "busybox")
 
 
 def find(name):
@@ -31,13 +31,14 @@ def find(name):
     import request_path
     import restores
     import restart
+    import runtime_crun
     import single
     import stores
     import tunnels
     import wordpress
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
                    stores, keys, wordpress, tunnels, messages, crowds, conformance, restores, restart,
-                   orchestrator):
+                   orchestrator, runtime_crun):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")
