@@ -354,7 +354,7 @@ typedef struct fc_engine_options {
   uint64_t wait_ns;                /* a request waits at most so long; default 30 s */
   uint64_t start_ns;               /* a start may take so long and outlives its first caller; default 90 s */
   uint64_t freshness_ns;           /* a host heard from within this time is not probed; default 10 ms */
-  uint64_t guard_ns; /* a host silent for so long while a response is awaited is probed; default 20 ms */
+  uint64_t guard_ns; /* a host silent for so long while a response is awaited is probed; default 10 ms */
   uint64_t service_deadline_ns; /* a dispatcher's answer may take so long; default 100 ms */
   const fc_str* peers; /* other routers: numeric addresses with the ports of their bind_address. One that
                           reaches a host which this engine does not stops a relocation */

@@ -135,7 +135,7 @@ struct RouterOptions {
   Nanos wait = 30 * kSecond;
   Nanos start = 90 * kSecond;
   Nanos freshness = 10 * kMillisecond;
-  Nanos guard = 20 * kMillisecond;
+  Nanos guard = 10 * kMillisecond;
   Nanos stream_guard = 1 * kSecond;  // while streams are silent, the guard's interval doubles up to this
   Nanos service_deadline = 100 * kMillisecond;
   Nanos overload_hold = 10 * kSecond;  // a host must be overloaded for so long before a container leaves it

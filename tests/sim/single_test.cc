@@ -131,6 +131,17 @@ TEST(Single, AHostThatNeverHeardOfItsLossIsTold) {
   ExpectHolds(cloud);
 }
 
+// Work on h0 that needs no request, as long as its copy is there, while others ask for it.
+void WorkOnTheFirst(Cloud& cloud, int rounds) {
+  for (int n = 0; n < rounds; ++n) {
+    cloud.proxy(0).client->Send(Cloud::KeyOf(0), true, kMillisecond);
+    for (const auto& [id, instance] : cloud.machine(0).instances())
+      if (instance.request.container == Cloud::Container(0) && instance.ready)
+        cloud.invariants().OnWrite("h0", instance.request);
+    cloud.Run(20 * kMillisecond);
+  }
+}
+
 // h0 runs epoch 1 and cannot be heard; it moves to h1, which never starts it, and to h2. Released by h1
 // alone, h2 would start while h0 still runs.
 void MoveTwiceWhileTheFirstRuns(Cloud& cloud) {
@@ -142,14 +153,7 @@ void MoveTwiceWhileTheFirstRuns(Cloud& cloud) {
   cloud.Run(50 * kMillisecond);
   Place(cloud, 0, 2);
   cloud.Run(50 * kMillisecond);
-  // Work that needs no request, as long as h0's copy is there.
-  for (int n = 0; n < 50; ++n) {
-    cloud.proxy(0).client->Send(Cloud::KeyOf(0), true, kMillisecond);
-    for (const auto& [id, instance] : cloud.machine(0).instances())
-      if (instance.request.container == Cloud::Container(0) && instance.ready)
-        cloud.invariants().OnWrite("h0", instance.request);
-    cloud.Run(20 * kMillisecond);
-  }
+  WorkOnTheFirst(cloud, 50);
 }
 
 TEST(Single, EveryHostThatMayRunItIsWaitedFor) {
@@ -167,6 +171,44 @@ TEST(Single, WaitingForThePredecessorOnlyIsCaught) {
   options.router_mutant = Mutant::kPredecessorOnly;
   Cloud cloud(options);
   MoveTwiceWhileTheFirstRuns(cloud);
+  EXPECT_NE(Report(cloud, 1, "this test").find("I3: "), std::string::npos) << Notes(cloud);
+}
+
+// h1 has seen the heartbeat of h0's first incarnation. The copy that h0 cannot be asked about now is the
+// second one's.
+void MoveFromALaterIncarnation(Cloud& cloud) {
+  Place(cloud, 0, 0);
+  cloud.Run(kSecond);
+  cloud.Warm();
+  cloud.FreezeDispatcher(0);
+  Place(cloud, 0, 1);
+  WorkOnTheFirst(cloud, 5);
+  cloud.KillDispatcher(0);
+  cloud.Run(kSecond);
+  cloud.StartDispatcher(0);
+  cloud.Run(20 * kSecond, kRepeatable);
+  Place(cloud, 0, 0);
+  cloud.Run(5 * kSecond, kRepeatable);
+  cloud.FreezeDispatcher(0);
+  Place(cloud, 0, 1);
+  WorkOnTheFirst(cloud, 50);
+}
+
+TEST(Single, ALaterIncarnationIsWaitedForAsWell) {
+  Cloud cloud(Single());
+  MoveFromALaterIncarnation(cloud);
+  EXPECT_EQ(Report(cloud, 1, "this test"), "");
+  cloud.Run(20 * kSecond, kRepeatable);
+  EXPECT_EQ(cloud.HostOf(0), 1u);
+  EXPECT_EQ(cloud.RunningCopies(0), 1u) << Notes(cloud);
+  ExpectHolds(cloud);
+}
+
+TEST(Single, TakingALaterIncarnationForTheEndOfACopyIsCaught) {
+  CloudOptions options = Single();
+  options.dispatcher_mutant = Mutant::kNewerIsGone;
+  Cloud cloud(options);
+  MoveFromALaterIncarnation(cloud);
   EXPECT_NE(Report(cloud, 1, "this test").find("I3: "), std::string::npos) << Notes(cloud);
 }
 

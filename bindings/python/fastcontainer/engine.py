@@ -62,7 +62,7 @@ class Engine:
     relocate, prepare : bool, optional
         False: never write a placement; never let a next host start a container before its present one is judged.
     wait, start, freshness, guard, service_deadline : float, optional
-        Seconds; 30, 90, 0.010, 0.020 and 0.100.
+        Seconds; 30, 90, 0.010, 0.010 and 0.100.
     snapshot : str, optional
         A file for a start while the CMDB is away.
     snapshot_every : float, optional
