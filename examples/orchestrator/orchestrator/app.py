@@ -10,7 +10,7 @@ from typing import NamedTuple
 import fastcontainer as fc
 from fastapi import FastAPI, Response
 
-from . import hosts, metrics, placements, problems, requests, specs
+from . import hosts, metrics, placements, problems, requests, sets_requests, specs
 from .auth import Tokens
 from .background import begun
 from .drain import drain
@@ -19,6 +19,7 @@ from .monitor import Monitor, notifier
 from .once import once
 from .rebalance import rebalance
 from .rolling import rolling
+from .sets import Sets
 from .store import Store
 
 __all__ = ["Settings", "application"]
@@ -44,24 +45,29 @@ def application(settings: Settings) -> FastAPI:
     name = settings.name or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
     async def start() -> None:
-        engine = fc.Engine(settings.cmdb, name=name, cluster_key_file=settings.cluster_key, bind=settings.bind)
+        # No request waits for this process: it may wait until the CMDB knows that a host is gone, and believes nobody else.
+        engine = fc.Engine(settings.cmdb, name=name, cluster_key_file=settings.cluster_key, bind=settings.bind,
+                           admission=fc.Admission.HEARTBEAT)
         state = app.state
         state.store = Store(engine)
         state.jobs = Jobs(state.store, name, {"drain": drain, "rolling": rolling, "rebalance": rebalance, "once": once,
                                               "notify": notifier(settings.webhook)}, settings.claim_seconds)
         state.jobs.start()
         state.monitor = Monitor(state.store, name)
-        state.watching = begun(state.monitor.serve)
+        state.sets = Sets(state.store)
+        state.watching = [begun(state.monitor.serve), begun(state.sets.serve)]
 
     async def stop() -> None:
-        app.state.watching.cancel()
-        await asyncio.gather(app.state.watching, return_exceptions=True)
+        for task in app.state.watching:
+            task.cancel()
+        await asyncio.gather(*app.state.watching, return_exceptions=True)
         await app.state.jobs.close()
         app.state.store.engine.close()
 
     app.add_event_handler("startup", start)
     app.add_event_handler("shutdown", stop)
-    for routes in (hosts.routes, specs.specs, specs.classes, specs.keys, placements.routes, requests.routes, metrics.routes):
+    for routes in (hosts.routes, specs.specs, specs.classes, specs.keys, placements.routes, sets_requests.routes,
+                   requests.routes, metrics.routes):
         app.include_router(routes)
 
     @app.get("/healthz", tags=["metrics"], summary="Whether the CMDB answers; needs no token")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from .auth import reader
 from .jobs import Jobs
 from .monitor import Monitor
+from .sets import Sets
 from .store import Store
 
 __all__ = ["routes"]
@@ -20,7 +21,7 @@ def _quoted(text: str) -> str:
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def text_of(store: Store, jobs: Jobs, monitor: Monitor) -> str:
+def text_of(store: Store, jobs: Jobs, monitor: Monitor, sets: Sets) -> str:
     """All numbers."""
     lines = ["# HELP orchestrator_jobs Jobs in the CMDB.", "# TYPE orchestrator_jobs gauge"]
     states = collections.Counter((str(job.get("kind")), str(job.get("state"))) for job, _ in jobs.known.values())
@@ -34,6 +35,10 @@ def text_of(store: Store, jobs: Jobs, monitor: Monitor) -> str:
               f"orchestrator_jobs_running {len(jobs.running)}",
               "# HELP orchestrator_host_up Whether the host has a heartbeat.", "# TYPE orchestrator_host_up gauge"]
     lines += [f'orchestrator_host_up{{host="{_quoted(host)}"}} {int(up)}' for host, up in sorted(monitor.up.items())]
+    lines += ["# HELP orchestrator_set_replicas Members that the set is to have.", "# TYPE orchestrator_set_replicas gauge"]
+    lines += [f'orchestrator_set_replicas{{set="{name}"}} {count}' for name, count in sorted(sets.wanted.items())]
+    lines += ["# HELP orchestrator_set_ready Members that answer.", "# TYPE orchestrator_set_ready gauge"]
+    lines += [f'orchestrator_set_ready{{set="{name}"}} {sets.ready_count(name)}' for name in sorted(sets.wanted)]
     last = ""
     for one in store.engine.stats():
         if one.name != last:
@@ -48,4 +53,4 @@ def text_of(store: Store, jobs: Jobs, monitor: Monitor) -> str:
 async def metrics(request: Request) -> Response:
     """Text, version 0.0.4."""
     state = request.app.state
-    return Response(text_of(state.store, state.jobs, state.monitor), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(text_of(state.store, state.jobs, state.monitor, state.sets), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -9,13 +9,15 @@ from typing import Any, AsyncIterator, NamedTuple
 import fastcontainer as fc
 from fastcontainer import RecordKind
 
-__all__ = ["CLAIMS", "HEARTBEATS", "HOSTS", "JOBS", "ROOT", "Stored", "Store", "encoded", "now_ms", "replica_of"]
+__all__ = ["CLAIMS", "HEARTBEATS", "HOSTS", "JOBS", "MEMBERS", "ROOT", "SETS", "Stored", "Store", "encoded", "now_ms", "replica_of"]
 
 # Beside the library's own /fc/v1/, which routers watch and fcctl carries around.
 ROOT = "/orchestrator/v1/"
 JOBS = ROOT + "jobs/"
 CLAIMS = ROOT + "claims/"
 HOSTS = ROOT + "hosts/"
+SETS = ROOT + "sets/"
+MEMBERS = ROOT + "members/"
 HEARTBEATS = "/fc/v1/l/"
 RESTORED = "/fc/v1/restored"
 _PAGE = 500
