@@ -86,6 +86,7 @@ int32_t ReadRouterOptions(const fc_engine_options& in, RouterOptions* out, fc_er
   SetIfGiven(in.freshness_ns, &out->freshness);
   SetIfGiven(in.guard_ns, &out->guard);
   SetIfGiven(in.service_deadline_ns, &out->service_deadline);
+  out->scores = in.no_scores == 0;
   out->snapshot = Copy(in.snapshot_path);
   SetIfGiven(in.snapshot_every_ns, &out->snapshot_every);
   out->confirm = in.confirm != 0 ? in.confirm : 1;

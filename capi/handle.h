@@ -22,7 +22,8 @@ struct fc_engine {
   bool processing = false;
   bool closing = false;
 
-  // Everything but fc_engine_wake() and fc_op_complete() belongs to the loop's thread.
+  // Everything but fc_engine_wake(), fc_op_complete() and fc_engine_set_scores() belongs to the loop's
+  // thread.
   void AssertThread() const { assert(pthread_equal(thread, pthread_self()) && "not the engine's thread"); }
 };
 

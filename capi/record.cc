@@ -15,7 +15,8 @@ static_assert(FC_RECORD_KEY == static_cast<uint32_t>(RecordKind::kKey) &&
               FC_RECORD_CLASS == static_cast<uint32_t>(RecordKind::kClass) &&
               FC_RECORD_SPEC == static_cast<uint32_t>(RecordKind::kSpec) &&
               FC_RECORD_PLACEMENT == static_cast<uint32_t>(RecordKind::kPlacement) &&
-              FC_RECORD_HOST == static_cast<uint32_t>(RecordKind::kHost));
+              FC_RECORD_HOST == static_cast<uint32_t>(RecordKind::kHost) &&
+              FC_RECORD_SCORES == static_cast<uint32_t>(RecordKind::kScores));
 
 int32_t WriteText(const std::string& text, char* buffer, size_t capacity) {
   if (buffer == nullptr || capacity <= text.size()) return FC_E_INVALID;
@@ -24,7 +25,7 @@ int32_t WriteText(const std::string& text, char* buffer, size_t capacity) {
 }
 
 int32_t Key(uint32_t kind, fc_str name, char* buffer, size_t capacity) {
-  if (kind > FC_RECORD_HOST || name.length > kMaxNameLength) return FC_E_INVALID;
+  if (kind > FC_RECORD_SCORES || name.length > kMaxNameLength) return FC_E_INVALID;
   const auto record = static_cast<RecordKind>(kind);
   if (name.length == 0) return WriteText(RecordKindPrefix(record), buffer, capacity);
   if (record != RecordKind::kKey) return WriteText(RecordKey(record, View(name)), buffer, capacity);
@@ -36,7 +37,7 @@ int32_t Key(uint32_t kind, fc_str name, char* buffer, size_t capacity) {
 
 int32_t Name(fc_str key, uint32_t* kind, char* buffer, size_t capacity) {
   const absl::StatusOr<ParsedKey> parsed = ParseRecordKey(View(key));
-  if (!parsed.ok() || parsed->kind > RecordKind::kHost) return FC_E_INVALID;
+  if (!parsed.ok() || parsed->kind > RecordKind::kScores) return FC_E_INVALID;
   if (kind != nullptr) *kind = static_cast<uint32_t>(parsed->kind);
   return WriteText(parsed->name, buffer, capacity);
 }
@@ -61,6 +62,8 @@ absl::Status CheckJson(RecordKind kind, std::string_view name, std::string_view 
     case RecordKind::kKey:
       return CheckKeyRecord(name, json);
     case RecordKind::kClass:
+      if (name == kAllClasses)
+        return absl::InvalidArgumentError("it stands for all classes, in score tables");
       return CheckClass(json);
     case RecordKind::kSpec:
       return CheckSpec(json);
@@ -68,10 +71,12 @@ absl::Status CheckJson(RecordKind kind, std::string_view name, std::string_view 
       return DecodePlacement(json).status();
     case RecordKind::kHost:
       return DecodeHost(json).status();
+    case RecordKind::kScores:
+      return DecodeScores(json).status();
     case RecordKind::kHeartbeat:
       return DecodeHeartbeat(json).status();
   }
-  return absl::InvalidArgumentError("kind: accepted are FC_RECORD_KEY to FC_RECORD_HOST");
+  return absl::InvalidArgumentError("kind: accepted are FC_RECORD_KEY to FC_RECORD_SCORES");
 }
 
 }  // namespace
@@ -103,8 +108,8 @@ int32_t fc_record_name(fc_str key, uint32_t* kind, char* buffer, size_t capacity
 int32_t fc_record_check(uint32_t kind, fc_str name, fc_str json, fc_error* error) {
   return capi::Guard(error, [&]() -> int32_t {
     capi::Clear(error);
-    if (kind > FC_RECORD_HOST)
-      return capi::Fail(error, FC_E_INVALID, "kind: accepted are FC_RECORD_KEY to FC_RECORD_HOST");
+    if (kind > FC_RECORD_SCORES)
+      return capi::Fail(error, FC_E_INVALID, "kind: accepted are FC_RECORD_KEY to FC_RECORD_SCORES");
     const absl::Status status =
         capi::CheckRecord(static_cast<fastcontainer::RecordKind>(kind), capi::View(name), capi::View(json));
     return status.ok() ? FC_OK : capi::Fail(error, status);

@@ -8,11 +8,6 @@
 namespace fastcontainer::capi {
 namespace {
 
-void Fill(const std::string_view* column, size_t size, std::vector<fc_str>* out) {
-  out->clear();
-  for (size_t i = 0; i < size; ++i) out->push_back(ToC(column[i]));
-}
-
 static_assert(FC_HOST_ADMIN_UP == kHostAdminUp && FC_HOST_REACHABLE == kHostReachable &&
               FC_HOST_FRESH == kHostFresh && FC_HOST_OVERLOADED == kHostOverloaded &&
               FC_HOST_SERVICE_DOWN == kHostServiceDown);
@@ -26,16 +21,19 @@ int32_t ReadPolicyVtable(const fc_policy_vtable* in, fc_policy_vtable* out, fc_e
   return FC_OK;
 }
 
-size_t VtablePolicy::Place(const PlacementRequest& request, const HostTable& hosts,
-                           absl::Span<uint32_t> candidates) {
-  Fill(hosts.id, hosts.size, &ids_);
-  Fill(hosts.zone, hosts.size, &zones_);
+fc_host_table ToC(const HostTable& hosts, std::vector<fc_str>* ids, std::vector<fc_str>* zones) {
+  ids->clear();
+  zones->clear();
+  for (size_t i = 0; i < hosts.size; ++i) {
+    ids->push_back(ToC(hosts.id[i]));
+    zones->push_back(ToC(hosts.zone[i]));
+  }
   fc_host_table table{};
   table.struct_size = sizeof(table);
   table.size = static_cast<uint32_t>(hosts.size);
   table.id_hash = hosts.id_hash;
-  table.id = ids_.data();
-  table.zone = zones_.data();
+  table.id = ids->data();
+  table.zone = zones->data();
   table.flags = hosts.flags;
   table.free_cpu = hosts.free_cpu;
   table.free_memory = hosts.free_memory;
@@ -46,6 +44,12 @@ size_t VtablePolicy::Place(const PlacementRequest& request, const HostTable& hos
   table.error_rate = hosts.error_rate;
   table.rtt_ms = hosts.rtt_ms;
   table.report_age_s = hosts.report_age_s;
+  return table;
+}
+
+size_t VtablePolicy::Place(const PlacementRequest& request, const HostTable& hosts,
+                           absl::Span<uint32_t> candidates) {
+  const fc_host_table table = ToC(hosts, &ids_, &zones_);
   fc_place_request asked{};
   asked.struct_size = sizeof(asked);
   asked.replica = request.replica;
@@ -54,10 +58,11 @@ size_t VtablePolicy::Place(const PlacementRequest& request, const HostTable& hos
   asked.cpu = request.cpu;
   asked.memory = request.memory;
   asked.avoid_host = ToC(request.avoid_host);
+  asked.class_name = ToC(request.class_name);
   const int32_t count = vtable_.place(user_.data(), &asked, &table, candidates.data(),
                                       static_cast<uint32_t>(candidates.size()));
   if (count == FC_E_UNSUPPORTED) return Policy::kDeclined;
-  // More rows than there is room for: the router takes that for no answer, and the built-in policy decides.
+  // More rows than there is room for: the router takes that for no answer.
   return count < 0 ? std::numeric_limits<size_t>::max() : static_cast<size_t>(count);
 }
 

@@ -15,6 +15,9 @@ namespace fastcontainer::capi {
 // FC_E_INVALID names what is missing.
 int32_t ReadPolicyVtable(const fc_policy_vtable* in, fc_policy_vtable* out, fc_error* error);
 
+// A view of `hosts`; the strings are in `ids` and `zones`, whose layout, unlike string_view's, is C's.
+fc_host_table ToC(const HostTable& hosts, std::vector<fc_str>* ids, std::vector<fc_str>* zones);
+
 class VtablePolicy final : public Policy {
  public:
   VtablePolicy(const fc_policy_vtable& vtable, void* user_data, std::shared_ptr<const bool> taken)
@@ -26,7 +29,7 @@ class VtablePolicy final : public Policy {
  private:
   const fc_policy_vtable vtable_;
   const UserObject user_;
-  std::vector<fc_str> ids_, zones_;  // string_view's layout is the implementation's own
+  std::vector<fc_str> ids_, zones_;
 };
 
 }  // namespace fastcontainer::capi

@@ -3,8 +3,8 @@
  * The header is the specification. What holds for all of it:
  *
  * Threads: an engine, and all that is made from it, belongs to one thread, the one that runs its event loop.
- * Two functions may be called from any thread: fc_engine_wake() and fc_op_complete(). Engines are made after
- * fork().
+ * Three functions may be called from any thread: fc_engine_wake(), fc_op_complete() and
+ * fc_engine_set_scores(). Engines are made after fork().
  *
  * Callbacks: run inside fc_engine_process() and fc_engine_destroy() only, never inside the call that
  * submitted the work; once for each operation, or never after fc_cancel() returned FC_OK. Any function but
@@ -116,7 +116,8 @@ typedef void (*fc_log_fn)(void* user_data, int32_t level, fc_str component, fc_s
 #define FC_HOST_OVERLOADED 8u
 #define FC_HOST_SERVICE_DOWN 16u
 
-/* All hosts, column-wise: each pointer is an array of `size`, valid during the call. */
+/* All hosts, column-wise, sorted by id: each pointer is an array of `size`, valid during the call (or as long
+ * as its fc_hosts). */
 typedef struct fc_host_table {
   uint32_t struct_size;
   uint32_t size;
@@ -143,12 +144,14 @@ typedef struct fc_place_request {
   double cpu;        /* cores the spec asks for; 0: none */
   double memory;     /* bytes; 0: none */
   fc_str avoid_host; /* the host that is being left; must not be returned */
+  fc_str class_name; /* of the container's spec; empty: none */
 } fc_place_request;
 
 /* Placement. `place` writes rows of `hosts`, best first, to `candidates` (room for `capacity`) and returns
- * how many, or a negative code: then, and where a row is out of range or repeated, the built-in policy
- * decides, and it is counted and logged (at most once a second). FC_E_UNSUPPORTED leaves this choice to the
- * built-in policy, which is no fault. Must not block: it runs within a request. */
+ * how many, or a negative code: then, and where a row is out of range or repeated, a score table
+ * (fc_engine_set_scores(), or a published one) or else the built-in policy decides, and it is counted and
+ * logged (at most once a second). FC_E_UNSUPPORTED leaves this choice to them, which is no fault. Must not
+ * block: it runs within a request. */
 typedef struct fc_policy_vtable {
   uint32_t struct_size;
   uint32_t reserved;
@@ -335,7 +338,7 @@ typedef struct fc_engine_options {
   fc_str bind_address;     /* numeric, of the dispatch protocol's socket, with a port if others name it as
                               a peer; empty: any address if there is a
                               key, else 127.0.0.1 */
-  const fc_policy_vtable* policy; /* NULL: keyed_choices */
+  const fc_policy_vtable* policy; /* NULL: score tables, and keyed_choices where there are none */
   void* policy_user_data;
   const fc_hooks_vtable* hooks; /* may be NULL */
   void* hooks_user_data;
@@ -363,6 +366,8 @@ typedef struct fc_engine_options {
   fc_str snapshot_path; /* a file with what is known of the CMDB, for a start while the CMDB is away; written
                            now and then and by fc_engine_destroy(); empty: none */
   uint64_t snapshot_every_ns; /* default 5 min */
+  uint32_t no_scores;         /* not 0: score tables that are published in the CMDB are not read */
+  uint32_t reserved;
 } fc_engine_options;
 
 FC_API void fc_engine_options_init(fc_engine_options* options);
@@ -401,6 +406,32 @@ FC_API void fc_engine_destroy(fc_engine* engine);
 
 /* FC_OK: the callback of `op` will never run. FC_E_NOT_FOUND: it has run, or never was. */
 FC_API int32_t fc_cancel(fc_engine* engine, fc_op op);
+
+/* ---- placement off the loop's thread ------------------------------------------------------------------- */
+
+/* A policy that takes its time, in another thread or another process, says in advance how good each host is:
+ * a placement is then a look-up. The order of hosts for a container is that of the engine's policy, if it has
+ * one that decides; else of a table of fc_engine_set_scores(), if one is in force; else of the table that is
+ * published in the CMDB (FC_RECORD_SCORES); else, where that is missing or old, of the built-in policy. */
+
+/* The hosts as they are now. */
+typedef struct fc_hosts fc_hosts;
+
+/* A copy of the host table, the caller's. FC_OK; FC_E_SHUTDOWN. The loop's thread; the two below any. */
+FC_API int32_t fc_engine_hosts(fc_engine* engine, fc_hosts** out);
+/* The same at each call, until the release. */
+FC_API const fc_host_table* fc_hosts_table(const fc_hosts* hosts);
+FC_API void fc_hosts_release(fc_hosts* hosts); /* NULL is a no-op */
+
+/* Gives this engine, and no other, a score table for the containers of one class; empty (or "*"): of every
+ * class without a table here, and of none. It takes the place of the one before, and is in force for
+ * `valid_ns` from now (0: 30 s). scores[i] is of hosts[i]: the higher the better; NaN or -infinity: not this
+ * host. Hosts without a score come after those with one, and equal ones among each other, in the built-in
+ * policy's order; whatever the scores, hosts that are down, do not fit, or are administered down or drained
+ * are left out, and overloaded ones come last. `count` 0: the table is removed. Everything is copied. FC_OK;
+ * FC_E_INVALID (a host twice); FC_E_NOMEM. Any thread; the engine must not be destroyed at the same time. */
+FC_API int32_t fc_engine_set_scores(fc_engine* engine, fc_str class_name, const fc_str* hosts,
+                                    const double* scores, uint32_t count, uint64_t valid_ns, fc_error* error);
 
 /* ---- routing ------------------------------------------------------------------------------------------- */
 
@@ -675,6 +706,7 @@ FC_API int32_t fc_cmdb_lease_revoke(fc_engine* engine, uint64_t lease, fc_op* op
 #define FC_RECORD_SPEC 2u
 #define FC_RECORD_PLACEMENT 3u
 #define FC_RECORD_HOST 4u
+#define FC_RECORD_SCORES 5u /* by class; "*": of every class without a table of its own */
 
 /* The CMDB key of a record, for example of FC_RECORD_SPEC "site-42". Writes at most `capacity` bytes with a
  * NUL and returns the length without it, or FC_E_INVALID (the name, or no room: 1,024 bytes always suffice).

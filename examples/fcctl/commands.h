@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "examples/fcctl/session.h"
 
@@ -25,6 +26,9 @@ int Place(Command command, const std::string& container, const std::string& host
 int Drain(Command command, const std::string& host);
 int Undrain(Command command, const std::string& host);
 int Ps(Command command);
+
+// `words` after "scores": none, or as the help has them.
+int Scores(Command command, const std::vector<std::string>& words);
 
 // "-": standard output and input.
 int Export(Command command, const std::string& path);

@@ -26,6 +26,13 @@ constexpr const char kUsage[] =
     "  drain HOST              give HOST nothing new, and move what is there\n"
     "  undrain HOST            use HOST again\n"
     "  ps                      where every container is, since when and why\n"
+    "  scores                  the score tables: list, or\n"
+    "  scores show CLASS       what the table of CLASS says of each host, the best first; \"*\" is for all "
+    "classes\n"
+    "                          that have none of their own\n"
+    "  scores put CLASS FILE   write it (\"-\": standard input): {\"valid_s\":30,\"hosts\":{HOST:SCORE or "
+    "null}}\n"
+    "  scores delete CLASS\n"
     "  export [FILE]           all records of one moment, but those with a lease, one a line\n"
     "  import [FILE]           write what export wrote, all of it checked first, into an empty CMDB; or\n"
     "       --merge            add the records that it lacks: those that it has stay as they are\n"
@@ -37,7 +44,7 @@ constexpr const char kUsage[] =
     "  watch [PREFIX|KIND]     changes, one a line, until SIGINT; RESYNC: some were lost\n"
     "       --count N          until N have come\n"
     "       --timeout SECONDS  at most so long; status 1 if --count is not reached\n"
-    "KIND is key, class, spec, placement or host.\n"
+    "KIND is key, class, spec, placement, host or scores.\n"
     "\n"
     "  --cmdb URL              sqlite:/path, etcd://HOST:PORT or postgresql://HOST/DATABASE; default:\n"
     "                          $FASTCONTAINER_CMDB\n"
@@ -139,7 +146,8 @@ struct Syntax {
 };
 constexpr Syntax kSyntax[] = {{"apply", 1, 1},  {"get", 2, 2},    {"list", 1, 1},     {"delete", 2, 2},
                               {"place", 1, 2},  {"drain", 1, 1},  {"undrain", 1, 1},  {"ps", 0, 0},
-                              {"export", 0, 1}, {"import", 0, 1}, {"restored", 0, 0}, {"watch", 0, 1}};
+                              {"export", 0, 1}, {"import", 0, 1}, {"restored", 0, 0}, {"watch", 0, 1},
+                              {"scores", 0, 3}};
 
 // Options of one command are an error with another.
 int CheckOptions(const Arguments& arguments) {
@@ -165,14 +173,25 @@ int ReadPrefix(const std::string& word, std::string* prefix) {
   return kExitOk;
 }
 
+int CheckScores(const std::vector<std::string>& words) {
+  const std::string verb = words.size() > 1 ? words[1] : "list";
+  const size_t expected = verb == "list" ? 2 : verb == "put" ? 4 : 3;
+  if (verb != "list" && verb != "show" && verb != "put" && verb != "delete")
+    return UsageError("scores: what to do must be list, show, put or delete");
+  if (words.size() > 1 && words.size() != expected) return UsageError("scores " + verb + ": wrong arguments");
+  return kExitOk;
+}
+
 int CheckWords(const std::vector<std::string>& words) {
   if (words.empty()) return UsageError("a command is needed");
   for (const Syntax& syntax : kSyntax) {
     if (words[0] != syntax.command) continue;
     if (words.size() - 1 < syntax.least) return UsageError(words[0] + ": too few arguments");
     if (words.size() - 1 > syntax.most) return UsageError(words[0] + ": too many arguments");
+    if (words[0] == "scores") return CheckScores(words);
     bool kind = words[0] == "get" || words[0] == "list" || words[0] == "delete";
-    if (kind && !KindOf(words[1])) return UsageError("KIND must be key, class, spec, placement or host");
+    if (kind && !KindOf(words[1]))
+      return UsageError("KIND must be key, class, spec, placement, host or scores");
     return kExitOk;
   }
   return UsageError("unknown command \"" + words[0] + "\"");
@@ -196,6 +215,7 @@ int Run(Command command, const Arguments& arguments) {
                                                 : ImportMode::kEmpty;
     return ImportFile(command, file, mode, arguments.restored);
   }
+  if (name == "scores") return Scores(command, {words.begin() + 1, words.end()});
   if (name == "restored") return Restored(command);
   if (name == "watch") return Watch(command, arguments.watch);
   return Ps(command);

@@ -1,5 +1,6 @@
 // fcctl get, list, delete: the records as they are.
 #include <cstdio>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "examples/fcctl/commands.h"
@@ -10,7 +11,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr const char* kKindNames[] = {"key", "class", "spec", "placement", "host"};
+constexpr const char* kKindNames[] = {"key", "class", "spec", "placement", "host", "scores"};
 constexpr int kRounds = 5;
 
 // A placement ends as a tombstone: its epochs must not fall if the container comes again.
@@ -71,7 +72,7 @@ Answer DeleteOnce(Session& session, uint32_t kind, const std::string& name) {
 }  // namespace
 
 std::optional<uint32_t> KindOf(const std::string& name) {
-  for (uint32_t kind = 0; kind < 5; ++kind) {
+  for (uint32_t kind = 0; kind < std::size(kKindNames); ++kind) {
     if (name == kKindNames[kind] || name == std::string(kKindNames[kind]) + "s") return kind;
   }
   return name == "classes" ? std::optional<uint32_t>(FC_RECORD_CLASS) : std::nullopt;

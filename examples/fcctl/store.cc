@@ -15,8 +15,8 @@ constexpr size_t kMostOperations = 100;
 constexpr size_t kMostBytes = 512 * 1024;
 
 // Hosts first, what names others later; the count of restores when all else is there.
-constexpr uint32_t kOrder[] = {FC_RECORD_HOST,      FC_RECORD_CLASS, FC_RECORD_SPEC,
-                               FC_RECORD_PLACEMENT, FC_RECORD_KEY,   kRestoredKind};
+constexpr uint32_t kOrder[] = {FC_RECORD_HOST, FC_RECORD_CLASS,  FC_RECORD_SPEC, FC_RECORD_PLACEMENT,
+                               FC_RECORD_KEY,  FC_RECORD_SCORES, kRestoredKind};
 
 size_t OrderOf(uint32_t kind) {
   return static_cast<size_t>(std::find(std::begin(kOrder), std::end(kOrder), kind) - std::begin(kOrder));

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "fastcontainer/cmdb.h"
 #include "fastcontainer/dispatcher.h"
 #include "fastcontainer/hooks.h"
@@ -20,6 +21,7 @@
 #include "fastcontainer/policy.h"
 #include "fastcontainer/prober.h"
 #include "fastcontainer/reactor.h"
+#include "fastcontainer/records.h"
 #include "fastcontainer/router.h"
 #include "fastcontainer/runtime.h"
 
@@ -30,7 +32,7 @@ struct EngineOptions {
   std::function<std::unique_ptr<Cmdb>(Reactor&)> cmdb;
   std::string cluster_key_file;    // "": no key, and only loopback addresses are spoken to
   std::string bind_address;        // numeric; "": any address if there is a key, else 127.0.0.1
-  std::unique_ptr<Policy> policy;  // null: KeyedChoices
+  std::unique_ptr<Policy> policy;  // null: score tables, and KeyedChoices where there are none
   Hook hook;                       // may be empty
   LogSink log;                     // may be empty
   // router.name empty: host name and pid. router.seed is chosen by the engine.
@@ -82,6 +84,12 @@ class Engine {
                 PlaceCallback callback);
   // An operation of Route, Retry or Place. True: its callback will never run.
   bool Cancel(RouteOp op);
+
+  // The hosts as a policy would see them; until the engine is next called. Empty after Shutdown.
+  HostTable Hosts();
+  // A score table for the containers of a class ("" : of every class without its own), for this process
+  // alone. See fc_engine_set_scores(). Any thread.
+  absl::Status SetScores(std::string_view class_name, absl::Span<const HostScore> scores, Nanos valid);
 
   // The engine keeps the dispatcher until RemoveDispatcher. `ready` runs when it serves, or cannot.
   absl::StatusOr<DispatcherHost*> AddDispatcher(DispatcherHostOptions options,

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/types/span.h"
 
@@ -35,6 +37,26 @@ struct HostTable {
   const float* error_rate = nullptr;    // 0..1, this process's moving average
   const float* rtt_ms = nullptr;        // 0 if never probed
   const float* report_age_s = nullptr;  // age of the load report; +inf if never
+  uint64_t rows = 0;  // another number where the rows are other hosts than before; 0: may be any time
+};
+
+// Keeps the columns for longer than a call. Its table stays the same; any thread.
+class HostTableCopy {
+ public:
+  explicit HostTableCopy(const HostTable& hosts);
+  HostTableCopy(const HostTableCopy&) = delete;
+  HostTableCopy& operator=(const HostTableCopy&) = delete;
+
+  const HostTable& table() const { return table_; }
+
+ private:
+  std::string text_;  // ids and zones
+  std::vector<std::string_view> id_, zone_;
+  std::vector<uint64_t> id_hash_;
+  std::vector<uint32_t> flags_, running_, starting_, in_flight_;
+  std::vector<float> free_cpu_, response_ms_, error_rate_, rtt_ms_, report_age_s_;
+  std::vector<double> free_memory_;
+  HostTable table_;
 };
 
 struct PlacementRequest {
@@ -44,12 +66,13 @@ struct PlacementRequest {
   double cpu = 0;  // limits of the spec; 0: none
   double memory = 0;
   std::string_view avoid_host;  // the host that is being left, "" if none; never to be returned
+  std::string_view class_name;  // of the spec, "" if none
 };
 
 class Policy {
  public:
   virtual ~Policy() = default;
-  // As an answer: the built-in policy is to choose, as if there were no other.
+  // As an answer: a score table or the built-in policy is to choose, as if there were no other.
   static constexpr size_t kDeclined = static_cast<size_t>(-2);
   // Fills `candidates` with rows of `hosts`, best first, each at most once, and returns how many. 0: no host
   // fits.

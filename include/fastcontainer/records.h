@@ -21,11 +21,10 @@ inline constexpr size_t kMaxNameLength = 200;  // bytes, of any container, host,
 // The top byte of XXH3-64 (seed 0) of `name`.
 uint8_t ShardOf(std::string_view name);
 
-enum class RecordKind : uint8_t { kKey, kClass, kSpec, kPlacement, kHost, kHeartbeat };
+enum class RecordKind : uint8_t { kKey, kClass, kSpec, kPlacement, kHost, kScores, kHeartbeat };
 // "/fc/v1/p/3f/site-42"; names are percent-escaped, shards are two lower-case hex digits.
 std::string RecordKey(RecordKind kind, std::string_view name);
-// "/fc/v1/p/3f/" for sharded kinds (key, spec, placement); "/fc/v1/h/", "/fc/v1/l/" and "/fc/v1/c/" ignore
-// the shard.
+// "/fc/v1/p/3f/" for sharded kinds (key, spec, placement); the others, as "/fc/v1/h/", ignore the shard.
 std::string RecordPrefix(RecordKind kind, uint8_t shard = 0);
 // The prefix of every record of a kind, over all shards: "/fc/v1/p/".
 std::string RecordKindPrefix(RecordKind kind);
@@ -123,6 +122,22 @@ struct Host {
   std::string unknown;
 };
 
+// The name of the score table for all containers whose class has none of its own; no class is called so.
+inline constexpr std::string_view kAllClasses = "*";
+
+struct HostScore {
+  std::string host;
+  double score = 0;  // the higher the better; -infinity: not this host
+};
+
+// How good each host is for the containers of one class, as a policy elsewhere has found.
+struct Scores {
+  std::string by;
+  int64_t at_ms = 0;
+  Nanos valid = 30 * kSecond;  // from when a router has received it
+  std::vector<HostScore> hosts;
+};
+
 // Decoders. InvalidArgument names the field and what is accepted; duplicate keys, wrong types, and a "v" that
 // is not 1 are errors; unknown fields are kept where the record is rewritten by the library and ignored
 // elsewhere. What later versions add and this one must not misread is Unimplemented: "scale":{"max":>1}.
@@ -137,6 +152,8 @@ absl::StatusOr<Host> DecodeHost(std::string_view json);
 std::string EncodeKey(const Key& key);
 std::string EncodePlacement(const Placement& placement);
 std::string EncodeHost(const Host& host);
+absl::StatusOr<Scores> DecodeScores(std::string_view json);
+std::string EncodeScores(const Scores& scores);
 // The heartbeat of a host's dispatcher: its incarnation.
 absl::StatusOr<uint64_t> DecodeHeartbeat(std::string_view json);
 std::string EncodeHeartbeat(uint64_t incarnation);

@@ -131,6 +131,7 @@ struct RouterOptions {
   uint32_t relocation_burst = 1'000;
   bool no_relocation = false;  // never write a placement
   bool paper = false;          // one ICMP packet, no hedge, freshness zero, no PREPARE
+  bool scores = true;          // published score tables are read (docs/protocol.md, "Scores")
   bool prepare = true;         // the next host starts a container while its host is only suspected
   Nanos wait = 30 * kSecond;
   Nanos start = 90 * kSecond;
@@ -152,6 +153,8 @@ struct RouterStats {
   uint64_t swaps = 0, swaps_won = 0, swaps_conflict = 0, swaps_unknown = 0, swaps_unavailable = 0;
   uint64_t peer_probes = 0, peer_vetoes = 0;
   uint64_t prepares = 0, relocations = 0, budget_refused = 0, isolated = 0, vetoes = 0, policy_fallbacks = 0;
+  // Orders of hosts for a container, by what decided; the built-in policy's by why no score table did.
+  uint64_t by_policy = 0, by_scores = 0, scores_missing = 0, scores_old = 0, scores_undecodable = 0;
   uint64_t retries = 0, unsafe = 0, lost_tickets = 0;
   uint64_t bad_mac = 0, replayed = 0, malformed = 0;  // datagrams that were refused
   uint64_t second_key = 0;  // datagrams that were sealed with the second cluster key

@@ -1,5 +1,6 @@
 #include "lib/cmdb/json_fields.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -70,13 +71,25 @@ std::string RangeText(std::string_view what, double min, double max) {
   return absl::StrCat(std::string(what), " from ", min, " to ", max);
 }
 
+std::string NameText() {
+  return absl::StrCat("a name of 1 to ", kMaxNameLength, " bytes without spaces and control characters");
+}
+
 bool HasNul(const std::string& text) { return text.find('\0') != std::string::npos; }
 
 }  // namespace
 
-absl::StatusOr<json> ParseRecord(std::string_view text) {
-  if (text.size() > kMaxRecordBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("longer than ", kMaxRecordBytes, " bytes: ", text.size()));
+bool IsName(std::string_view name) {
+  if (name.empty() || name.size() > kMaxNameLength) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte > ' ' && byte != 0x7f;
+  });
+}
+
+absl::StatusOr<json> ParseRecord(std::string_view text, size_t max_bytes) {
+  if (text.size() > max_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat("longer than ", max_bytes, " bytes: ", text.size()));
   }
   StructureCheck check;
   if (!json::sax_parse(text, &check)) return absl::InvalidArgumentError(check.error());
@@ -117,6 +130,11 @@ void FieldReader::FailAt(const std::string& path, std::string_view expected, con
 void FieldReader::Fail(const char* name, std::string_view expected) {
   const auto found = object_.find(name);
   FailAt(PathOf(name), expected, found == object_.end() ? nullptr : &*found);
+}
+
+void FieldReader::FailInside(const char* name, std::string_view inner, std::string_view expected,
+                             const json& got) {
+  FailAt(absl::StrCat(PathOf(name), ".", std::string(inner)), expected, &got);
 }
 
 void FieldReader::Refuse(const char* name, std::string_view message) {
@@ -203,15 +221,7 @@ void FieldReader::Name(const char* name, std::string* out) {
   const json* value = Raw(name);
   if (value == nullptr) return;
   const auto* text = value->get_ptr<const std::string*>();
-  bool good = text != nullptr && !text->empty() && text->size() <= kMaxNameLength;
-  for (size_t i = 0; good && i < text->size(); ++i) {
-    const auto c = static_cast<unsigned char>((*text)[i]);
-    good = c > ' ' && c != 0x7f;
-  }
-  if (!good) {
-    return Fail(name, absl::StrCat("a name of 1 to ", kMaxNameLength,
-                                   " bytes without spaces and control characters"));
-  }
+  if (text == nullptr || !IsName(*text)) return Fail(name, NameText());
   *out = *text;
 }
 

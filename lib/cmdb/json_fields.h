@@ -19,10 +19,14 @@
 namespace fastcontainer {
 
 inline constexpr size_t kMaxRecordBytes = 64 * 1024;
+// Of a score table: 10,000 hosts with names of 80 bytes, and within etcd's 1.5 MiB for a request.
+inline constexpr size_t kMaxScoresBytes = 1024 * 1024;
 inline constexpr int kMaxRecordDepth = 16;
 
-// One JSON object of at most kMaxRecordBytes and kMaxRecordDepth, with no key twice in any object.
-absl::StatusOr<nlohmann::json> ParseRecord(std::string_view text);
+// One JSON object of at most `max_bytes` and kMaxRecordDepth, with no key twice in any object.
+absl::StatusOr<nlohmann::json> ParseRecord(std::string_view text, size_t max_bytes = kMaxRecordBytes);
+// Of a container, host or class: 1 to kMaxNameLength bytes, none of them a space or a control.
+bool IsName(std::string_view name);
 
 // Reads the fields of one object. A field that is absent leaves its variable as it is. After the first error
 // nothing more is read. `status` is shared with the readers of the objects inside.
@@ -48,7 +52,7 @@ class FieldReader {
   void Durations(const char* name, size_t max_count, double min, double max, Nanos unit,
                  std::vector<Nanos>* out);
   void String(const char* name, std::string* out);
-  // A container's, host's or class's name: 1 to kMaxNameLength bytes, none of them a space or a control.
+  // A container's, host's or class's name (IsName).
   void Name(const char* name, std::string* out);
   void Strings(const char* name, std::vector<std::string>* out);
   void StringMap(const char* name, std::map<std::string, std::string>* out);
@@ -59,6 +63,9 @@ class FieldReader {
   const nlohmann::json* Raw(const char* name);
 
   void Fail(const char* name, std::string_view expected);
+  // Of `inner` within the object `name`; `got` is what stands there.
+  void FailInside(const char* name, std::string_view inner, std::string_view expected,
+                  const nlohmann::json& got);
   // As Fail, for a whole sentence.
   void Refuse(const char* name, std::string_view message);
   // A value that is known by name but not offered by this version: Unimplemented.

@@ -12,11 +12,12 @@ namespace fastcontainer {
 namespace {
 
 constexpr std::string_view kRoot = "/fc/v1/";
-constexpr std::array<std::pair<RecordKind, char>, 6> kLetters = {{{RecordKind::kKey, 'k'},
+constexpr std::array<std::pair<RecordKind, char>, 7> kLetters = {{{RecordKind::kKey, 'k'},
                                                                   {RecordKind::kClass, 'c'},
                                                                   {RecordKind::kSpec, 's'},
                                                                   {RecordKind::kPlacement, 'p'},
                                                                   {RecordKind::kHost, 'h'},
+                                                                  {RecordKind::kScores, 'w'},
                                                                   {RecordKind::kHeartbeat, 'l'}}};
 constexpr std::string_view kLowerHex = "0123456789abcdef";
 constexpr std::string_view kUpperHex = "0123456789ABCDEF";
@@ -39,6 +40,8 @@ std::string_view KindName(RecordKind kind) {
       return "placement";
     case RecordKind::kHost:
       return "host";
+    case RecordKind::kScores:
+      return "scores";
     case RecordKind::kHeartbeat:
       return "heartbeat";
   }

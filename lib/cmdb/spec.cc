@@ -84,6 +84,12 @@ void ReadFields(FieldReader& fields, Spec* spec) {
   ReadWriters(fields, spec);
 }
 
+void ReadClassName(FieldReader& fields, std::string* name) {
+  fields.Name("class", name);
+  if (*name == kAllClasses)
+    fields.Refuse("class", "no class is called \"*\", which stands for all of them (score tables)");
+}
+
 absl::StatusOr<json> ParseClass(std::string_view text) {
   absl::StatusOr<json> object = ParseRecord(text);
   if (!object.ok()) return object;
@@ -117,7 +123,7 @@ absl::StatusOr<std::string> SpecClass(std::string_view text) {
   absl::Status status;
   FieldReader fields(*object, "", &status);
   std::string name;
-  fields.Name("class", &name);
+  ReadClassName(fields, &name);
   if (!status.ok()) return status;
   return name;
 }
@@ -128,7 +134,7 @@ absl::StatusOr<Spec> DecodeSpec(std::string_view spec_text, std::string_view cla
   absl::Status status;
   Spec alone;
   FieldReader own(*object, "", &status);
-  own.Name("class", &alone.class_name);
+  ReadClassName(own, &alone.class_name);
   // By itself first, so that a merge cannot hide a field of the wrong type.
   ReadFields(own, &alone);
   if (!status.ok()) return status;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "lib/engine/engine_core.h"
 
 namespace fastcontainer {
@@ -65,6 +66,23 @@ RouteOp Engine::Place(std::string_view container, std::string_view host, std::st
 }
 
 bool Engine::Cancel(RouteOp op) { return core_->router != nullptr && core_->router->Cancel(op); }
+
+HostTable Engine::Hosts() { return core_->router != nullptr ? core_->router->host_table() : HostTable{}; }
+
+absl::Status Engine::SetScores(std::string_view class_name, absl::Span<const HostScore> scores, Nanos valid) {
+  if (class_name.empty()) class_name = kAllClasses;
+  if (scores.empty()) {
+    core_->scores.Remove(class_name);
+    return absl::OkStatus();
+  }
+  auto table = std::make_shared<ScoreTable>(scores.size());
+  for (const HostScore& score : scores)
+    if (!table->Add(score.host, score.score))
+      return absl::InvalidArgumentError(absl::StrCat("hosts: \"", score.host, "\" appears twice"));
+  const Nanos now = core_->reactor->Now();
+  core_->scores.Set(class_name, std::move(table), valid < kForever - now ? now + valid : kForever);
+  return absl::OkStatus();
+}
 
 absl::StatusOr<DispatcherHost*> Engine::AddDispatcher(DispatcherHostOptions options,
                                                       DispatcherHost::DoneCallback ready) {

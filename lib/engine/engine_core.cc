@@ -37,7 +37,7 @@ absl::StatusOr<std::unique_ptr<Engine::Core>> Engine::Core::Create(EngineOptions
   std::unique_ptr<Core> core(new Core());
   core->log = std::move(options.log);
   core->hook = std::move(options.hook);
-  core->policy = options.policy != nullptr ? std::move(options.policy) : std::make_unique<KeyedChoices>();
+  core->policy = std::move(options.policy);
   if (absl::Status status = core->ReadKeys(options); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<EpollReactor>> reactor = EpollReactor::Create();
   if (!reactor.ok()) return absl::InternalError(reactor.status().message());
@@ -145,10 +145,11 @@ absl::Status Engine::Core::MakeRouter(RouterOptions options, const std::string& 
   const RouterPorts ports{*reactor,
                           *cmdb,
                           *prober,
-                          *policy,
+                          policy.get(),
                           hook ? &hook : nullptr,
                           log ? &log : nullptr,
-                          SnapshotSeal{cmdb_url, keys}};
+                          SnapshotSeal{cmdb_url, keys},
+                          &scores};
   router = std::make_unique<Router>(ports, std::move(channel), std::move(options));
   return absl::OkStatus();
 }

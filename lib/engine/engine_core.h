@@ -29,7 +29,8 @@ class Engine::Core {
   std::unique_ptr<EpollReactor> reactor;
   LogSink log;
   Hook hook;
-  std::unique_ptr<Policy> policy;
+  std::unique_ptr<Policy> policy;  // the user's, may be null
+  ScoreTables scores;              // that this process was given
   std::unique_ptr<Prober> prober;
   std::unique_ptr<CountedCmdb> cmdb;
   std::string key_file;  // "": none

@@ -1,7 +1,7 @@
 // The router's state and its parts. One class, several files by subject: route.cc (requests and queues),
-// tickets.cc, container.cc (its records), ask.cc (the dispatch protocol), relocate.cc (placement),
-// idle.cc, verdicts.cc (what follows when a host is lost, and whether to believe it), confirm.cc (what peers
-// say of it), heartbeats.cc (what the CMDB says of it), overload.cc.
+// tickets.cc, container.cc (its records), ask.cc (the dispatch protocol), relocate.cc (placement), order.cc
+// (which host is better), idle.cc, verdicts.cc (what follows when a host is lost, and whether to believe it),
+// confirm.cc (what peers say of it), heartbeats.cc (what the CMDB says of it), overload.cc.
 #ifndef FASTCONTAINER_LIB_ROUTER_CORE_H_
 #define FASTCONTAINER_LIB_ROUTER_CORE_H_
 
@@ -225,6 +225,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
     directory_->SetKeys(keys);
     channel_->SetKeys(std::move(keys));
   }
+  const HostTable& Table() { return hosts_.Table(reactor_.Now()); }
   RouterStats Stats() const;
 
  private:
@@ -248,6 +249,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void OnHost(std::string_view id, const Host* record) override;
   void OnContainer(std::string_view container) override;
   void OnClass(std::string_view class_name) override;
+  void OnScores(std::string_view class_name, const std::string* json) override;
   void OnProgress() override;
   // HostObserver
   void OnHostUp(HostState& host) override;
@@ -336,10 +338,15 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void TryPlace(Container& c, std::string wanted, std::string why, RouteOp op, Nanos until,
                 PlaceCallback callback);
   std::vector<HostState*> Candidates(Container& c, const HostState* from, size_t most);
-  // The policy's order; the built-in one's if that is out of range or names a host twice.
-  size_t Order(const PlacementRequest& request, const HostTable& table, absl::Span<uint32_t> rows);
   std::string NewOp();
   std::string Stages(const Relocation& r) const;
+
+  // order.cc
+  // The user's policy's order, else that of the scores, else the built-in policy's.
+  size_t Order(const PlacementRequest& request, const HostTable& table, absl::Span<uint32_t> rows);
+  bool OrderByPolicy(const PlacementRequest& request, const HostTable& table, absl::Span<uint32_t> rows,
+                     size_t* count);
+  ScoreTables::Found FindScores(std::string_view class_name, std::shared_ptr<ScoreTable>* out) const;
 
   // verdicts.cc
   void LoseHost(HostState& host, absl::FunctionRef<bool(const Container&)> spared, LostReason reason,
@@ -384,9 +391,12 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   Reactor& reactor_;
   Cmdb& cmdb_;
   Prober& prober_;
-  Policy& policy_;
-  KeyedChoices fallback_policy_;
+  Policy* const policy_;  // the user's, may be null
+  const ScoreTables* const given_scores_;
+  ScoreTables published_scores_;
+  KeyedChoices built_in_policy_;
   Nanos policy_silent_until_ = 0;  // a useless answer is logged then again
+  Nanos scores_silent_until_ = 0;  // a useless table, too
   Hook* const hook_;
   LogSink* const log_;
   const RouterOptions options_;

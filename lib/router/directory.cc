@@ -19,6 +19,7 @@ Directory::Directory(Cmdb& cmdb, Reactor& reactor, Observer& observer, LogSink* 
       self_(std::make_shared<Directory*>(this)) {
   hosts_ = Open(RecordKind::kHost, RecordPrefix(RecordKind::kHost));
   classes_ = Open(RecordKind::kClass, RecordPrefix(RecordKind::kClass));
+  if (options_.scores) scores_ = Open(RecordKind::kScores, RecordPrefix(RecordKind::kScores));
 }
 
 std::unique_ptr<Mirror> Directory::Open(RecordKind kind, std::string prefix) {
@@ -47,7 +48,8 @@ Mirror& Directory::Shard(RecordKind kind, uint8_t shard) {
 void Directory::Restored() {
   if (log_ != nullptr && *log_)
     (*log_)(LogLevel::kWarning, "router", "the CMDB was put back to an older copy: all of it is read anew");
-  for (const auto& mirror : {hosts_.get(), classes_.get()}) mirror->Restart();
+  for (Mirror* const mirror : {hosts_.get(), classes_.get(), scores_.get()})
+    if (mirror != nullptr) mirror->Restart();
   for (const auto* shards : {&keys_, &specs_, &placements_})
     for (const std::unique_ptr<Mirror>& mirror : *shards)
       if (mirror != nullptr) mirror->Restart();
@@ -111,6 +113,9 @@ void Directory::Feed(const Record& record) {
     case RecordKind::kPlacement:
       Shard(key->kind, ShardOf(key->name)).Feed(record);
       return;
+    case RecordKind::kScores:
+      if (scores_ != nullptr) scores_->Feed(record);
+      return;
     case RecordKind::kHeartbeat:
       return;
   }
@@ -138,6 +143,8 @@ void Directory::Changed(RecordKind kind, const Record& record, bool deleted) {
     case RecordKind::kSpec:
     case RecordKind::kPlacement:
       return observer_.OnContainer(key->name);
+    case RecordKind::kScores:
+      return observer_.OnScores(key->name, deleted ? nullptr : &record.value);
     case RecordKind::kHeartbeat:
       return;
   }
@@ -152,7 +159,8 @@ void Directory::ForEachMirror(absl::FunctionRef<void(const Mirror&)> visit) cons
 }
 
 void Directory::AddTo(RouterStats* stats) const {
-  ForEachMirror([stats](const Mirror& mirror) {
+  const auto add = [stats](const Mirror& mirror) {
+    stats->cache_errors += mirror.errors();
     switch (mirror.state()) {
       case Mirror::State::kLoading:
         ++stats->cache_loading;
@@ -169,9 +177,10 @@ void Directory::AddTo(RouterStats* stats) const {
         stats->cache_last_known_good_age = std::max(stats->cache_last_known_good_age, mirror.age());
         return;
     }
-  });
-  ForEachMirror([stats](const Mirror& mirror) { stats->cache_errors += mirror.errors(); });
-  stats->records_refused = refused_;
+  };
+  ForEachMirror(add);
+  if (scores_ != nullptr) add(*scores_);
+  stats->records_refused += refused_;
   stats->snapshots_written = saved_;
   stats->snapshots_failed = not_saved_;
 }
@@ -201,6 +210,7 @@ bool Directory::Accepts(RecordKind kind, const Record& record) {
       if (of || name->empty()) status = DecodeSpec(record.value, of ? of->value : "").status();
       break;
     }
+    case RecordKind::kScores:  // read once, by who is told of it; that is much to read
     case RecordKind::kHeartbeat:
       break;
   }

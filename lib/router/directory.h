@@ -1,5 +1,5 @@
-// The router's view of the CMDB: hosts and classes replicated, keys, specs and placements by shard, on
-// demand.
+// The router's view of the CMDB: hosts, classes and score tables replicated, keys, specs and placements by
+// shard, on demand.
 #ifndef FASTCONTAINER_LIB_ROUTER_DIRECTORY_H_
 #define FASTCONTAINER_LIB_ROUTER_DIRECTORY_H_
 
@@ -34,6 +34,8 @@ class Directory {
     // Its spec, its class, or its placement has changed.
     virtual void OnContainer(std::string_view container) = 0;
     virtual void OnClass(std::string_view class_name) = 0;
+    // `json` is null if the table was deleted. It may be rubbish.
+    virtual void OnScores(std::string_view class_name, const std::string* json) = 0;
     // A shard has become readable, or reading one has failed: what waits may look again.
     virtual void OnProgress() = 0;
   };
@@ -44,6 +46,7 @@ class Directory {
     std::string snapshot;  // a file; "": none
     Nanos snapshot_every = 300 * kSecond;
     SnapshotSeal seal;
+    bool scores = true;  // whether score tables are read
   };
 
   Directory(Cmdb& cmdb, Reactor& reactor, Observer& observer, LogSink* log, Options options);
@@ -109,6 +112,7 @@ class Directory {
   Options options_;
   const std::shared_ptr<StringTable> strings_ = std::make_shared<StringTable>();
   std::unique_ptr<Mirror> hosts_, classes_;
+  std::unique_ptr<Mirror> scores_;  // null: they are not read. No part of snapshots: they age too soon
   std::array<std::unique_ptr<Mirror>, 256> keys_, specs_, placements_;
   RestoreMark restore_mark_;
   uint64_t refused_ = 0;

@@ -32,6 +32,7 @@ void Hosts::BuildTable(Nanos now) {
   for (auto& [id, host] : hosts_)
     if (host->exists && host->address) rows_.push_back(host.get());
   const size_t n = rows_.size();
+  bool other_rows = n != id_hash_.size();
   id_hash_.resize(n), id_.resize(n), zone_.resize(n), flags_.resize(n), running_.resize(n),
       starting_.resize(n);
   in_flight_.resize(n), free_cpu_.resize(n), response_ms_.resize(n), error_rate_.resize(n), rtt_ms_.resize(n);
@@ -39,6 +40,7 @@ void Hosts::BuildTable(Nanos now) {
   for (size_t i = 0; i < n; ++i) {
     const HostState& host = *rows_[i];
     const bool reported = host.load_at >= 0;
+    other_rows = other_rows || id_hash_[i] != host.hash;
     id_hash_[i] = host.hash;
     id_[i] = host.id;
     zone_[i] = host.zone;
@@ -68,7 +70,8 @@ void Hosts::BuildTable(Nanos now) {
                      response_ms_.data(),
                      error_rate_.data(),
                      rtt_ms_.data(),
-                     report_age_s_.data()};
+                     report_age_s_.data(),
+                     other_rows ? table_.rows + 1 : table_.rows};
   table_at_ = now;
 }
 

@@ -157,6 +157,7 @@ std::vector<HostState*> Router::Core::Candidates(Container& c, const HostState* 
   PlacementRequest request;
   request.container = c.id;
   request.container_hash = c.hash;
+  request.class_name = c.spec.class_name;
   request.cpu = c.spec.limits.cpu;
   request.memory = static_cast<double>(c.spec.limits.memory);
   if (from != nullptr) request.avoid_host = from->id;
@@ -171,24 +172,6 @@ std::vector<HostState*> Router::Core::Candidates(Container& c, const HostState* 
     if (!full && host != from && out.size() < most) out.push_back(host);
   }
   return out;
-}
-
-size_t Router::Core::Order(const PlacementRequest& request, const HostTable& table,
-                           absl::Span<uint32_t> rows) {
-  const size_t n = policy_.Place(request, table, rows);
-  if (n == Policy::kDeclined) return fallback_policy_.Place(request, table, rows);
-  bool good = n <= rows.size();
-  for (size_t i = 0; good && i < n; ++i)
-    good = rows[i] < table.size && std::find(rows.begin(), rows.begin() + i, rows[i]) == rows.begin() + i;
-  if (good) return n;
-  ++stats_.policy_fallbacks;
-  // One that is always wrong would otherwise fill the log.
-  if (const Nanos now = reactor_.Now(); now >= policy_silent_until_) {
-    policy_silent_until_ = now + kSecond;
-    Log(LogLevel::kWarning, absl::StrCat("the policy's answer for ", std::string(request.container),
-                                         " cannot be used: the built-in one decides"));
-  }
-  return fallback_policy_.Place(request, table, rows);
 }
 
 void Router::Core::Choose(Container& c) {

@@ -11,6 +11,7 @@ Router::Core::Core(const RouterPorts& ports, std::unique_ptr<Channel> channel, R
       cmdb_(ports.cmdb),
       prober_(ports.prober),
       policy_(ports.policy),
+      given_scores_(ports.scores),
       hook_(ports.hook),
       log_(ports.log),
       options_(std::move(options)),
@@ -23,9 +24,10 @@ Router::Core::Core(const RouterPorts& ports, std::unique_ptr<Channel> channel, R
   channel_->SetCallbacks(
       [this](const Address& from, const PeerId&, const Message& message) { OnMessage(from, message); },
       [this](const Address& to, int error) { OnSendError(to, error); });
-  directory_ = std::make_unique<Directory>(
-      cmdb_, reactor_, *this, log_,
-      Directory::Options{options_.seed, options_.snapshot, options_.snapshot_every, ports.seal});
+  directory_ =
+      std::make_unique<Directory>(cmdb_, reactor_, *this, log_,
+                                  Directory::Options{options_.seed, options_.snapshot,
+                                                     options_.snapshot_every, ports.seal, options_.scores});
   directory_->Restore();
   ProbeLeases();
 }
@@ -105,6 +107,7 @@ RouteOp Router::Place(std::string_view container, std::string_view host, std::st
 }
 void Router::SetKeys(std::vector<ClusterKey> keys) { core_->SetKeys(std::move(keys)); }
 Prober& Router::echo_prober() { return core_->echo_prober(); }
+const HostTable& Router::host_table() { return core_->Table(); }
 RouterStats Router::Stats() const { return core_->Stats(); }
 
 }  // namespace fastcontainer

@@ -8,6 +8,7 @@
 
 #include "fastcontainer/router.h"
 #include "lib/dispatch/channel.h"
+#include "lib/router/score_tables.h"
 #include "lib/router/snapshot.h"
 
 namespace fastcontainer {
@@ -17,10 +18,11 @@ struct RouterPorts {
   Reactor& reactor;
   Cmdb& cmdb;
   Prober& prober;
-  Policy& policy;        // the user's or the built-in one
-  Hook* hook = nullptr;  // may be null
+  Policy* policy = nullptr;  // the user's; null: score tables, or the built-in one
+  Hook* hook = nullptr;      // may be null
   LogSink* log = nullptr;
-  SnapshotSeal seal{};  // of RouterOptions::snapshot
+  SnapshotSeal seal{};                  // of RouterOptions::snapshot
+  const ScoreTables* scores = nullptr;  // that this process was given; before the published ones
 };
 
 // Belongs to the loop's thread. See capi/include/fastcontainer.h for what each call promises.
@@ -44,6 +46,8 @@ class Router {
                 PlaceCallback callback);
   Prober& echo_prober();
   void SetKeys(std::vector<ClusterKey> keys);
+  // Of now; until the router is next called.
+  const HostTable& host_table();
   RouterStats Stats() const;
 
  private:

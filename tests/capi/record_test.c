@@ -4,8 +4,8 @@
 #include "fixture.h"
 
 static void key_and_name_are_inverse(void) {
-  static const uint32_t kinds[] = {FC_RECORD_KEY, FC_RECORD_CLASS, FC_RECORD_SPEC, FC_RECORD_PLACEMENT,
-                                   FC_RECORD_HOST};
+  static const uint32_t kinds[] = {FC_RECORD_KEY,       FC_RECORD_CLASS, FC_RECORD_SPEC,
+                                   FC_RECORD_PLACEMENT, FC_RECORD_HOST,  FC_RECORD_SCORES};
   char key[1024], name[1024], long_name[201];
   uint32_t kind = 99;
   size_t i;
@@ -47,6 +47,11 @@ static void wrong_record_names_the_field(void) {
   CHECK(strstr(error.message, "command") != NULL);
   CHECK_INT(FC_OK, fc_record_check(FC_RECORD_SPEC, text("site"), text("{\"v\":1,\"class\":\"wp\"}"), &error));
   CHECK_INT(FC_E_INVALID, fc_record_check(FC_RECORD_HOST, text("h1"), text("{}"), &error));
+  CHECK_INT(FC_E_INVALID, fc_record_check(FC_RECORD_SCORES, text("wp"),
+                                          text("{\"v\":1,\"hosts\":{\"h1\":\"good\"}}"), &error));
+  CHECK(strstr(error.message, "wp") != NULL && strstr(error.message, "hosts.h1") != NULL);
+  CHECK_INT(FC_OK, fc_record_check(FC_RECORD_SCORES, text("*"), text("{\"hosts\":{\"h1\":null}}"), &error));
+  CHECK_INT(FC_E_INVALID, fc_record_check(FC_RECORD_CLASS, text("*"), text("{\"v\":1}"), &error));
 }
 
 static void what_later_versions_add_is_unsupported(void) {

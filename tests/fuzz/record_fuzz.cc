@@ -36,6 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CheckRewrite(text, DecodeKey, EncodeKey);
   CheckRewrite(text, DecodePlacement, EncodePlacement);
   CheckRewrite(text, DecodeHost, EncodeHost);
+  CheckRewrite(text, DecodeScores, EncodeScores);
   CheckKeys(text);
   return 0;
 }

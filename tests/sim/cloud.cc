@@ -237,7 +237,7 @@ void Cloud::StartProxy(size_t i) {
     if (static_cast<size_t>(peer) != i) router.peers.push_back(ProxyAddress(peer).WithPort(kRouterPort));
   auto channel = std::make_unique<Channel>(NewSocket(*proxy.loop, proxy.address.WithPort(kRouterPort)),
                                            Keys(), proxy.name, NextBoot(proxy.clock, *proxy.loop));
-  const RouterPorts ports{*proxy.loop, *proxy.mutant, *proxy.prober, proxy.policy, nullptr, &proxy.log};
+  const RouterPorts ports{*proxy.loop, *proxy.mutant, *proxy.prober, &proxy.policy, nullptr, &proxy.log};
   invariants_.SetBudget(proxy.name, {static_cast<double>(router.relocations_per_second),
                                      static_cast<double>(router.relocation_burst)});
   if (options_.router_mutant == Mutant::kNoBudget) {

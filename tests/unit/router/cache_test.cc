@@ -13,7 +13,7 @@ class CacheTest : public RouterTest {
     PutContainers(20);
   }
   void Start() {
-    RouterPorts ports{reactor, cmdb, prober, policy, nullptr, &sink_};
+    RouterPorts ports{reactor, cmdb, prober, &policy, nullptr, &sink_};
     router = std::make_unique<Router>(ports,
                                       std::make_unique<Channel>(net.Open(*Address::Parse("127.0.0.2:1")),
                                                                 std::vector<ClusterKey>{}, "router", 1),

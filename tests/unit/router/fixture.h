@@ -129,7 +129,7 @@ class RouterTest : public testing::Test {
     }
   }
   void Begin() {
-    router = std::make_unique<Router>(RouterPorts{reactor, cmdb, prober, policy},
+    router = std::make_unique<Router>(RouterPorts{reactor, cmdb, prober, &policy},
                                       std::make_unique<Channel>(net.Open(*Address::Parse("127.0.0.2:1")),
                                                                 std::vector<ClusterKey>{}, "router", 1),
                                       options);

@@ -43,7 +43,7 @@ class HeartbeatsTest : public RouterTest {
   void BeginWithHeartbeat() {
     PutContainers(1);
     store->Put(RecordKey(RecordKind::kHeartbeat, "h1"), EncodeHeartbeat(1));
-    router = std::make_unique<Router>(RouterPorts{reactor, cmdb, probes, policy},
+    router = std::make_unique<Router>(RouterPorts{reactor, cmdb, probes, &policy},
                                       std::make_unique<Channel>(net.Open(*Address::Parse("127.0.0.2:1")),
                                                                 std::vector<ClusterKey>{}, "router", 1),
                                       options);

@@ -28,7 +28,7 @@ class SnapshotTest : public RouterTest {
   ~SnapshotTest() override { std::filesystem::remove_all(directory_); }
 
   void Start() {
-    RouterPorts ports{reactor, cmdb, prober, policy, nullptr, &sink_, seal_};
+    RouterPorts ports{reactor, cmdb, prober, &policy, nullptr, &sink_, seal_};
     router = std::make_unique<Router>(ports,
                                       std::make_unique<Channel>(net.Open(*Address::Parse("127.0.0.2:1")),
                                                                 std::vector<ClusterKey>{}, "router", ++boot_),
