@@ -176,6 +176,9 @@ class Network:
     def link_down(self, host):
         self.bridge.run("ip", "link", "set", host, "down")
 
+    def link_up(self, host):
+        self.bridge.run("ip", "link", "set", host, "up")
+
     def bridge_drop(self, host):
         self.bridge.run("bridge", "link", "set", "dev", host, "state", "disabled")
 
