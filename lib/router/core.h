@@ -257,6 +257,10 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void OnServiceDown(HostState& host, bool refused, Nanos check_started) override;
   void OnLocalFault(HostState& host, int error) override;
   void OnHostSuspect(HostState& host) override;
+  void OnServiceSuspect(HostState& host, Nanos check_started) override;
+  static bool StillAnswers(const Container& c, Nanos since);
+  // Has the next hosts of what is waited for here asked, and the first of them start it.
+  void Prepare(HostState& host, absl::FunctionRef<bool(const Container&)> spared);
   ProbeOptions GuardProbe(const HostState& host) override;
 
   // route.cc

@@ -146,6 +146,11 @@ void Hosts::AskDispatcher(HostState& host) {
   options.deadline = std::max(options_.service_deadline, slow);
   check.echo = echo_prober_.Probe(host.dispatcher, options,
                                   [this, &host](const ProbeResult& result) { OnEcho(host, result); });
+  check.service_timer = reactor_.After(options.deadline / 2, [this, &host] {
+    host.check->service_timer = 0;
+    if (host.check->evidence.dispatcher == DispatcherEvidence::kPending && host.check->announced_up)
+      observer_.OnServiceSuspect(host, host.check->started);
+  });
 }
 
 void Hosts::OnEcho(HostState& host, const ProbeResult& result) {
@@ -219,6 +224,7 @@ void Hosts::EndCheck(HostState& host) {
   prober_.Cancel(check->probe);
   echo_prober_.Cancel(check->echo);
   reactor_.CancelTimer(check->suspicion_timer);
+  reactor_.CancelTimer(check->service_timer);
   reactor_.CancelTimer(check->deadline_timer);
 }
 

@@ -32,7 +32,7 @@ struct HostCheck {
   bool announced_up = false;
   Prober::ProbeId probe = 0;
   Prober::ProbeId echo = 0;
-  Reactor::TimerId suspicion_timer = 0, deadline_timer = 0;
+  Reactor::TimerId suspicion_timer = 0, service_timer = 0, deadline_timer = 0;
 };
 
 struct HostState {
@@ -90,6 +90,8 @@ class HostObserver {
   virtual void OnLocalFault(HostState& host, int error) = 0;
   // No answer to the first packet by the hedge time.
   virtual void OnHostSuspect(HostState& host) = 0;
+  // The machine answers, and its dispatcher has not for half of its time.
+  virtual void OnServiceSuspect(HostState& host, Nanos check_started) = 0;
   // How a host is to be asked for those who wait for it: not with less time than all of their specs give it.
   virtual ProbeOptions GuardProbe(const HostState& host) = 0;
 };

@@ -20,6 +20,10 @@ constexpr Nanos kLastFalseSuspicion = 3600 * kSecond;
 
 }  // namespace
 
+bool Router::Core::StillAnswers(const Container& c, Nanos since) {
+  return c.lease != nullptr && !c.suspect && c.lease->last_byte > since;
+}
+
 void Router::Core::OnHostUp(HostState& host) {
   AnswerPeers(host, PeerVerdict::kUp);
   HostIsBack(host);
@@ -62,11 +66,9 @@ void Router::Core::OnServiceDown(HostState& host, bool refused, Nanos check_star
   Log(LogLevel::kWarning, absl::StrCat("the dispatcher of host ", host.id, " does not answer",
                                        refused ? " (its port is closed)" : "", "; the host does"));
   const auto still_answers = [&](const Container& c) {
-    if (c.lease == nullptr || c.suspect) return false;
     // A refusal shows a process that ended, not a machine that hangs: its containers are innocent until they
     // refuse too.
-    if (refused) return true;
-    return c.lease->last_byte > check_started;
+    return refused ? c.lease != nullptr && !c.suspect : StillAnswers(c, check_started);
   };
   const auto found = on_host_.find(&host);
   if (found != on_host_.end())
@@ -117,14 +119,25 @@ void Router::Core::ChooseAgain() {
 }
 
 void Router::Core::OnHostSuspect(HostState& host) {
+  if (options_.no_relocation || !on_host_.contains(&host)) return;
+  AskPeers(host);
+  Prepare(host, [](const Container&) { return false; });
+}
+
+// Nobody else is asked: the way to the machine is good.
+void Router::Core::OnServiceSuspect(HostState& host, Nanos check_started) {
   if (options_.no_relocation) return;
+  Prepare(host, [check_started](const Container& c) { return StillAnswers(c, check_started); });
+}
+
+// The candidates are asked while the old host still has time, so that a relocation finds them fresh.
+void Router::Core::Prepare(HostState& host, absl::FunctionRef<bool(const Container&)> spared) {
   const auto found = on_host_.find(&host);
   if (found == on_host_.end()) return;
-  AskPeers(host);
-  // The candidates are asked while the old host still has time, so that a relocation finds them fresh.
   size_t looked = 0;
   for (Container* c : found->second) {
     if (c->waiting.empty() && (c->lease == nullptr || c->lease->open == 0)) continue;
+    if (spared(*c)) continue;
     if (++looked > kMostSuspects) return;
     const std::vector<HostState*> candidates = Candidates(*c, &host, 2);
     if (!candidates.empty()) SendPrepare(*c, host, *candidates[0]);

@@ -103,16 +103,19 @@ class RouterTest : public testing::Test {
  protected:
   RouterTest()
       : store(std::make_shared<MemoryStore>()), cmdb(store, reactor), prober(reactor), h1(net, at, reactor) {
-    Host host;
-    host.incarnation = 1;
-    host.address = "127.0.0.1";
-    host.dispatcher_port = at.port;
-    store->Put(RecordKey(RecordKind::kHost, "h1"), EncodeHost(host));
+    PutHost("h1", at);
     options.name = "router";
     options.freshness = kSecond;
   }
   // Whoever still waits is told before its Asked goes.
   void TearDown() override { router.reset(); }
+  void PutHost(const std::string& name, const Address& dispatcher) {
+    Host host;
+    host.incarnation = 1;
+    host.address = dispatcher.WithPort(0).ToString();
+    host.dispatcher_port = dispatcher.port;
+    store->Put(RecordKey(RecordKind::kHost, name), EncodeHost(host));
+  }
   // Containers "c0" to "c<count-1>" on h1, each the key of its own name.
   void PutContainers(int count) {
     Placement placement;

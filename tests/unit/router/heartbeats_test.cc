@@ -31,11 +31,7 @@ class SomeProber final : public Prober {
 class HeartbeatsTest : public RouterTest {
  protected:
   HeartbeatsTest() : probes(reactor), h2(net, *Address::Parse("127.0.0.3:7070"), reactor) {
-    Host host;
-    host.incarnation = 1;
-    host.address = "127.0.0.3";
-    host.dispatcher_port = 7070;
-    store->Put(RecordKey(RecordKind::kHost, "h2"), EncodeHost(host));
+    PutHost("h2", *Address::Parse("127.0.0.3:7070"));
     options.admit_by = AdmitBy::kHeartbeat;
     options.freshness = 10 * kMillisecond;
     options.prepare = false;

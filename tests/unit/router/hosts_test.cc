@@ -18,6 +18,15 @@ class HostsTest : public RouterTest {
     h1.silent = true;
     Retry(&request, Outcome::kRefused);
   }
+  // A request is on its way when all processes of the host are stopped; its kernel goes on answering.
+  void BeginAndSilence() {
+    options.service_deadline = 100 * kMillisecond;
+    Begin();
+    Route("c0", &request);
+    Settle();
+    ASSERT_EQ(request.code, RouteCode::kOk);
+    h1.silent = true;
+  }
   uint64_t ServiceDown() { return router->Stats().verdict_service_down; }
 
   Asked request;
@@ -32,17 +41,35 @@ TEST_F(HostsTest, ADispatcherThatIsSilentForItsDeadlineIsDown) {
 }
 
 TEST_F(HostsTest, ADispatcherIsAskedWhenItsMachineIsFirstSilent) {
-  options.service_deadline = 100 * kMillisecond;
   PutContainers(1);
-  Begin();
-  Route("c0", &request);
-  Settle();
-  ASSERT_EQ(request.code, RouteCode::kOk);
-  h1.silent = true;  // stopped, while its kernel goes on answering
+  BeginAndSilence();
   Advance(options.guard + options.service_deadline - kMillisecond);
   EXPECT_EQ(ServiceDown(), 0u);
   Advance(3 * kMillisecond);
   EXPECT_EQ(ServiceDown(), 1u) << "its deadline began later than the silence";
+}
+
+TEST_F(HostsTest, TheNextHostStartsTheContainerWhileADispatcherIsOnlySuspected) {
+  const Address next_at = *Address::Parse("127.0.0.2:7070");
+  FakeDispatcher next(net, next_at, reactor);
+  PutHost("h2", next_at);
+  PutContainers(1);
+  BeginAndSilence();
+  Advance(options.guard + options.service_deadline / 2 - kMillisecond);
+  EXPECT_TRUE(next.Of(MessageType::kPrepare).empty());
+  Advance(3 * kMillisecond);
+  EXPECT_EQ(next.Of(MessageType::kPrepare).size(), 1u);
+  EXPECT_EQ(ServiceDown(), 0u);
+}
+
+TEST_F(HostsTest, WhatStillAnswersIsNotPreparedElsewhereForItsSilentDispatcher) {
+  PutHost("h2", *Address::Parse("127.0.0.2:7070"));
+  PutContainers(1);
+  BeginAndSilence();
+  Advance(options.guard + 3 * kMillisecond);
+  router->NoteAlive(request.ticket.id);
+  Advance(options.service_deadline);
+  EXPECT_EQ(router->Stats().prepares, 0u);
 }
 
 TEST_F(HostsTest, AStreamIsLookedAfterLessOftenTheLongerItIsSilent) {
@@ -61,7 +88,7 @@ TEST_F(HostsTest, AStreamIsLookedAfterLessOftenTheLongerItIsSilent) {
     Advance(time);
     return router->Stats().probes - before;
   };
-  EXPECT_GE(probes_within(2 * kSecond), 5u) << "after 20, 60, 140, 300, 620 ms";
+  EXPECT_GE(probes_within(2 * kSecond), 5u) << "after 10, 30, 70, 150, 310 ms";
   EXPECT_LE(probes_within(10 * kSecond), 10u) << "then each second";
   router->NoteAlive(request.ticket.id);
   EXPECT_EQ(probes_within(options.guard / 2), 0u);
