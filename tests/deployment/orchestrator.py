@@ -75,13 +75,18 @@ class Orchestrated(Stores):
 
         def serve():
             while True:
-                with listener.accept()[0] as connection, connection.makefile("rb") as stream:
-                    lines = list(iter(stream.readline, b"\r\n"))
-                    length = next(int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length"))
-                    event = json.loads(stream.read(length))
-                    self.events.append((event["event"], event["host"]))
-                    connection.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+                connection, peer = listener.accept()
+                with connection, connection.makefile("rb") as stream, contextlib.suppress(OSError):
+                    headers = http.client.parse_headers(stream) if stream.readline() else {}
+                    event = json.loads(stream.read(int(headers.get("Content-Length", 0))))
+                    status = self.posted(event, headers["Idempotency-Key"], peer[0])
+                    connection.sendall(f"HTTP/1.1 {status} Taken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         threading.Thread(target=serve, daemon=True).start()
+
+    def posted(self, event, _key, _peer):
+        """The webhook was called; returns the status that it answers."""
+        self.events.append((event["event"], event["host"]))
+        return 204
 
     def call(self, method, path, body=None, i=0, headers=None):
         """(status, JSON or text, headers)."""
