@@ -28,6 +28,7 @@ class Orchestrated(Stores):
         self.store = store
         self.first_hosts = hosts
         self.orchestrators = {}
+        self.orchestrator_options = []
         self.events = []
 
     def start_store(self):
@@ -59,7 +60,7 @@ class Orchestrated(Stores):
             f"PYTHONPATH={BIN}/../python:{HERE}/../../examples/orchestrator", "/usr/bin/python3", "-BPm", "orchestrator",
             "--cmdb", self.cmdb, "--listen", f"127.0.0.1:{PORT}", "--tokens", self.path("tokens"),
             "--cluster-key", self.path("cluster.key"), "--webhook", f"http://{self.network.proxy_address(0)}:{HOOK_PORT}/",
-            "--claim-seconds", "3")
+            "--claim-seconds", "3", *self.orchestrator_options)
 
         def healthy():
             self.ended(self.orchestrators[i])

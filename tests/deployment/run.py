@@ -30,6 +30,7 @@ def find(name):
     import orchestrator_sets
     import orchestrator_maintenance
     import orchestrator_events
+    import orchestrator_policy
     import peers
     import request_path
     import restores
@@ -41,7 +42,7 @@ def find(name):
     import wordpress
     for module in (request_path, life, first_light, bad_input, late_path, forged, fcprobe, peers, etcd, single,
                    stores, keys, wordpress, tunnels, messages, crowds, conformance, restores, restart,
-                   orchestrator, orchestrator_sets, orchestrator_maintenance, orchestrator_events, runtime_crun):
+                   orchestrator, orchestrator_sets, orchestrator_maintenance, orchestrator_events, orchestrator_policy, runtime_crun):
         if hasattr(module, "test_" + name):
             return getattr(module, "test_" + name)
     sys.exit(f"there is no test {name}")

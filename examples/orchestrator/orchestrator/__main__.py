@@ -19,6 +19,8 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--name", default="", help="in records and logs, no two alike; default: machine, process, random")
     parser.add_argument("--cluster-key", default="", metavar="FILE", help="without it only loopback hosts are spoken to")
     parser.add_argument("--bind", default="", metavar="ADDRESS", help="of the dispatch protocol's socket")
+    parser.add_argument("--policy", default="", metavar="FILE",
+                        help="Python with one @policy, which chooses hosts, read again when it changes; default: keyed choices")
     parser.add_argument("--webhook", default="", metavar="URL", help="gets each event by POST")
     parser.add_argument("--claim-seconds", type=float, default=10, metavar="S",
                         help="others go on with the jobs of a dead one after so long; default: %(default)s")
@@ -38,7 +40,7 @@ def main() -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         app = application(Settings(arguments.cmdb, arguments.tokens, arguments.name, arguments.cluster_key, arguments.bind,
-                                   arguments.webhook, arguments.claim_seconds))
+                                   arguments.webhook, arguments.claim_seconds, arguments.policy))
     except (OSError, ValueError) as error:
         print(f"orchestrator: {error}", file=sys.stderr)
         return 1

@@ -35,6 +35,7 @@ class Settings(NamedTuple):
     bind: str = ""
     webhook: str = ""
     claim_seconds: float = 10
+    policy: str = ""
 
 
 def application(settings: Settings) -> FastAPI:
@@ -47,7 +48,7 @@ def application(settings: Settings) -> FastAPI:
     async def start() -> None:
         # No request waits for this process: it may wait until the CMDB knows that a host is gone, and believes nobody else.
         engine = fc.Engine(settings.cmdb, name=name, cluster_key_file=settings.cluster_key, bind=settings.bind,
-                           admission=fc.Admission.HEARTBEAT)
+                           admission=fc.Admission.HEARTBEAT, policy=settings.policy or None)
         state = app.state
         state.store = Store(engine)
         state.jobs = Jobs(state.store, name, {"drain": drain, "rolling": rolling, "rebalance": rebalance, "once": once,
