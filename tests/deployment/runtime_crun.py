@@ -38,7 +38,7 @@ class CrunCloud(Cloud):
             self.build_image()
         seen = self.read(f"{host}.out").count("ready\n")
         # crun refuses machines that have cgroups of both versions: the dispatcher is shown the older ones only.
-        hide = '! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; exec "$@"'
+        hide = '! mountpoint -q /sys/fs/cgroup/unified || mount -t tmpfs none /sys/fs/cgroup/unified; exec "$@"'
         child = self.spawn(self.network.hosts[host], host, "unshare", "--mount", "sh", "-c", hide, "sh", "env",
                            f"PYTHONPATH={BIN}/../python:{HERE}/../../examples/runtime_crun", "/usr/bin/python3", "-BPm",
                            "runtime_crun", "--host", host, "--cmdb", self.cmdb, "--address", self.network.address(host),
