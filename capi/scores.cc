@@ -1,5 +1,6 @@
 // What a policy off the loop's thread needs: the hosts, and a way to say how good they are.
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "capi/convert.h"
@@ -15,6 +16,10 @@ struct fc_hosts {
   const fastcontainer::HostTableCopy copy;
   std::vector<fc_str> ids, zones;
   const fc_host_table table;
+};
+
+struct fc_columns {
+  std::shared_ptr<fastcontainer::ColumnMemory> memory;
 };
 
 namespace fastcontainer::capi {
@@ -57,6 +62,16 @@ int32_t fc_engine_hosts(fc_engine* engine, fc_hosts** out) {
 const fc_host_table* fc_hosts_table(const fc_hosts* hosts) { return &hosts->table; }
 
 void fc_hosts_release(fc_hosts* hosts) { delete hosts; }
+
+fc_columns* fc_host_table_keep(const fc_host_table* hosts) {
+  const auto& memory = *reinterpret_cast<const capi::Shown*>(hosts)->memory;
+  if (memory == nullptr) return nullptr;
+  auto* const kept = new (std::nothrow) fc_columns{memory};
+  if (kept != nullptr) memory->kept = true;
+  return kept;
+}
+
+void fc_columns_release(fc_columns* columns) { delete columns; }
 
 int32_t fc_engine_set_scores(fc_engine* engine, fc_str class_name, const fc_str* hosts, const double* scores,
                              uint32_t count, uint64_t valid_ns, fc_error* error) {

@@ -49,7 +49,7 @@ fc_host_table ToC(const HostTable& hosts, std::vector<fc_str>* ids, std::vector<
 
 size_t VtablePolicy::Place(const PlacementRequest& request, const HostTable& hosts,
                            absl::Span<uint32_t> candidates) {
-  const fc_host_table table = ToC(hosts, &ids_, &zones_);
+  const Shown shown{ToC(hosts, &ids_, &zones_), &hosts.memory};
   fc_place_request asked{};
   asked.struct_size = sizeof(asked);
   asked.replica = request.replica;
@@ -59,7 +59,7 @@ size_t VtablePolicy::Place(const PlacementRequest& request, const HostTable& hos
   asked.memory = request.memory;
   asked.avoid_host = ToC(request.avoid_host);
   asked.class_name = ToC(request.class_name);
-  const int32_t count = vtable_.place(user_.data(), &asked, &table, candidates.data(),
+  const int32_t count = vtable_.place(user_.data(), &asked, &shown.table, candidates.data(),
                                       static_cast<uint32_t>(candidates.size()));
   if (count == FC_E_UNSUPPORTED) return Policy::kDeclined;
   // More rows than there is room for: the router takes that for no answer.

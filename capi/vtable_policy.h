@@ -18,6 +18,12 @@ int32_t ReadPolicyVtable(const fc_policy_vtable* in, fc_policy_vtable* out, fc_e
 // A view of `hosts`; the strings are in `ids` and `zones`, whose layout, unlike string_view's, is C's.
 fc_host_table ToC(const HostTable& hosts, std::vector<fc_str>* ids, std::vector<fc_str>* zones);
 
+// What `place` is shown: a caller who has a pointer to the first has one to both.
+struct Shown {
+  fc_host_table table;
+  const std::shared_ptr<ColumnMemory>* memory;
+};
+
 class VtablePolicy final : public Policy {
  public:
   VtablePolicy(const fc_policy_vtable& vtable, void* user_data, std::shared_ptr<const bool> taken)

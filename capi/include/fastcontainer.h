@@ -160,6 +160,13 @@ typedef struct fc_policy_vtable {
   void (*destroy)(void* user_data); /* may be NULL */
 } fc_policy_vtable;
 
+/* For bindings to languages that cannot end what refers to an array. Within `place`, with its `hosts`: the
+ * columns of numbers, but no strings, stay where and as they are until the release, which any thread may
+ * call. NULL: there is no memory for it. */
+typedef struct fc_columns fc_columns;
+FC_API fc_columns* fc_host_table_keep(const fc_host_table* hosts);
+FC_API void fc_columns_release(fc_columns* columns); /* NULL is a no-op */
+
 #define FC_HOOK_BEFORE_PLACE 1u
 #define FC_HOOK_AFTER_PLACE 2u
 #define FC_HOOK_BEFORE_RELOCATE 3u

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,12 @@ enum HostFlag : uint32_t {
   kHostFresh = 1u << 2,        // known to be up within the freshness window
   kHostOverloaded = 1u << 3,   // no new starts here if there is another
   kHostServiceDown = 1u << 4,  // the machine answers, its dispatcher does not
+};
+
+// What the columns of a table are in.
+struct ColumnMemory {
+  virtual ~ColumnMemory() = default;
+  bool kept = false;  // nothing is written into it any more. The router's thread
 };
 
 // Column-wise; every column has `size` entries, row i is one host. Valid during the call only.
@@ -37,6 +44,9 @@ struct HostTable {
   const float* error_rate = nullptr;    // 0..1, this process's moving average
   const float* rtt_ms = nullptr;        // 0 if never probed
   const float* report_age_s = nullptr;  // age of the load report; +inf if never
+  // Who marks it as kept, within the call, and holds it has the columns of numbers, as they are, for so long;
+  // any thread may let go of it. Null: they end with the call.
+  std::shared_ptr<ColumnMemory> memory;
   uint64_t rows = 0;  // another number where the rows are other hosts than before; 0: may be any time
 };
 

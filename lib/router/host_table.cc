@@ -32,47 +32,58 @@ void Hosts::BuildTable(Nanos now) {
   for (auto& [id, host] : hosts_)
     if (host->exists && host->address) rows_.push_back(host.get());
   const size_t n = rows_.size();
-  bool other_rows = n != id_hash_.size();
-  id_hash_.resize(n), id_.resize(n), zone_.resize(n), flags_.resize(n), running_.resize(n),
-      starting_.resize(n);
-  in_flight_.resize(n), free_cpu_.resize(n), response_ms_.resize(n), error_rate_.resize(n), rtt_ms_.resize(n);
-  report_age_s_.resize(n), free_memory_.resize(n);
+  if (columns_->kept) columns_ = std::make_shared<Columns>();
+  Columns& to = *columns_;
+  bool other_rows = n != to.id_hash.size();
+  to.Resize(n);
   for (size_t i = 0; i < n; ++i) {
     const HostState& host = *rows_[i];
     const bool reported = host.load_at >= 0;
-    other_rows = other_rows || id_hash_[i] != host.hash;
-    id_hash_[i] = host.hash;
-    id_[i] = host.id;
-    zone_[i] = host.zone;
-    flags_[i] = Flags(host, Fresh(host, now));
-    running_[i] = host.load.running;
-    starting_[i] = host.load.starting;
-    in_flight_[i] = host.open;
-    free_cpu_[i] = reported ? host.load.free_cpu : kNever;
-    free_memory_[i] =
+    other_rows = other_rows || to.id_hash[i] != host.hash;
+    to.id_hash[i] = host.hash;
+    to.id[i] = host.id;
+    to.zone[i] = host.zone;
+    to.flags[i] = Flags(host, Fresh(host, now));
+    to.running[i] = host.load.running;
+    to.starting[i] = host.load.starting;
+    to.in_flight[i] = host.open;
+    to.free_cpu[i] = reported ? host.load.free_cpu : kNever;
+    to.free_memory[i] =
         reported ? static_cast<double>(host.load.free_memory) : std::numeric_limits<double>::infinity();
-    response_ms_[i] = host.response_ms;
-    error_rate_[i] = host.error_rate;
-    rtt_ms_[i] = host.rtt_ms;
-    report_age_s_[i] =
+    to.response_ms[i] = host.response_ms;
+    to.error_rate[i] = host.error_rate;
+    to.rtt_ms[i] = host.rtt_ms;
+    to.report_age_s[i] =
         reported ? static_cast<float>(now - host.load_at) / static_cast<float>(kSecond) : kNever;
   }
-  table_ = HostTable{n,
-                     id_hash_.data(),
-                     id_.data(),
-                     zone_.data(),
-                     flags_.data(),
-                     free_cpu_.data(),
-                     free_memory_.data(),
-                     running_.data(),
-                     starting_.data(),
-                     in_flight_.data(),
-                     response_ms_.data(),
-                     error_rate_.data(),
-                     rtt_ms_.data(),
-                     report_age_s_.data(),
-                     other_rows ? table_.rows + 1 : table_.rows};
+  table_ = to.Table(other_rows ? table_.rows + 1 : table_.rows);
+  table_.memory = columns_;
   table_at_ = now;
+}
+
+void Hosts::Columns::Resize(size_t n) {
+  id_hash.resize(n), id.resize(n), zone.resize(n), flags.resize(n), running.resize(n), starting.resize(n);
+  in_flight.resize(n), free_cpu.resize(n), response_ms.resize(n), error_rate.resize(n), rtt_ms.resize(n);
+  report_age_s.resize(n), free_memory.resize(n);
+}
+
+HostTable Hosts::Columns::Table(uint64_t rows) const {
+  return HostTable{id_hash.size(),
+                   id_hash.data(),
+                   id.data(),
+                   zone.data(),
+                   flags.data(),
+                   free_cpu.data(),
+                   free_memory.data(),
+                   running.data(),
+                   starting.data(),
+                   in_flight.data(),
+                   response_ms.data(),
+                   error_rate.data(),
+                   rtt_ms.data(),
+                   report_age_s.data(),
+                   nullptr,
+                   rows};
 }
 
 }  // namespace fastcontainer

@@ -175,11 +175,16 @@ class Hosts {
   Nanos table_at_ = -1;
   HostTable table_;
   std::vector<HostState*> rows_;
-  std::vector<uint64_t> id_hash_;
-  std::vector<std::string_view> id_, zone_;
-  std::vector<uint32_t> flags_, running_, starting_, in_flight_;
-  std::vector<float> free_cpu_, response_ms_, error_rate_, rtt_ms_, report_age_s_;
-  std::vector<double> free_memory_;
+  struct Columns : ColumnMemory {
+    void Resize(size_t n);
+    HostTable Table(uint64_t rows) const;
+    std::vector<uint64_t> id_hash;
+    std::vector<std::string_view> id, zone;
+    std::vector<uint32_t> flags, running, starting, in_flight;
+    std::vector<float> free_cpu, response_ms, error_rate, rtt_ms, report_age_s;
+    std::vector<double> free_memory;
+  };
+  std::shared_ptr<Columns> columns_ = std::make_shared<Columns>();  // others where somebody keeps these
 };
 
 }  // namespace fastcontainer

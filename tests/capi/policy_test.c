@@ -8,6 +8,9 @@ typedef struct scripted {
   int calls, destroyed;
   uint32_t hosts;
   char container[128], avoid[128];
+  fc_columns* kept; /* of the first call */
+  const uint64_t* id_hash;
+  uint64_t was[3];
 } scripted;
 
 static int32_t place(void* user_data, const fc_place_request* request, const fc_host_table* hosts,
@@ -19,6 +22,11 @@ static int32_t place(void* user_data, const fc_place_request* request, const fc_
   snprintf(script->container, sizeof(script->container), "%s", as_c(request->container));
   snprintf(script->avoid, sizeof(script->avoid), "%s", as_c(request->avoid_host));
   CHECK(capacity > 1);
+  if (script->kept == NULL && hosts->size == 3) {
+    script->kept = fc_host_table_keep(hosts);
+    script->id_hash = hosts->id_hash;
+    memcpy(script->was, hosts->id_hash, sizeof(script->was));
+  }
   if (script->choice == NULL) {
     candidates[0] = candidates[1] = hosts->size - 1; /* repeated */
     return 2;
@@ -40,7 +48,7 @@ static const fc_policy_vtable kScripted = {sizeof(fc_policy_vtable), 0, place, d
 static void policy_in_c_chooses_the_host(void) {
   fake_runtime runtimes[3];
   fc_dispatcher* dispatchers[3];
-  scripted script = {"h2", 0, 0, 0, "", ""};
+  scripted script = {"h2", 0, 0, 0, "", "", NULL, NULL, {0}};
   fc_engine_options options;
   fc_engine* engine = NULL;
   route_result result;
@@ -78,6 +86,10 @@ static void policy_in_c_chooses_the_host(void) {
   CHECK_INT(0, script.destroyed);
   fc_engine_destroy(engine);
   CHECK_INT(1, script.destroyed);
+  /* What is kept outlives the call and the engine. */
+  CHECK(script.kept != NULL && memcmp(script.id_hash, script.was, sizeof(script.was)) == 0);
+  fc_columns_release(script.kept);
+  fc_columns_release(NULL);
 }
 
 typedef struct watcher {
