@@ -1,5 +1,5 @@
 """A warm route in asyncio against the least that a task can wait for: a byte in a socket pair, by add_reader. By turns, in a
-process of its own."""
+process of its own. And placement policies in Python: python_policies.py."""
 import asyncio
 import json
 import os
@@ -21,10 +21,21 @@ def rows():
         yield Row("python", "warm_route", skipped="the Python package is not built")
         return
     environment = {**os.environ, "PYTHONPATH": f"{build}/python:{HERE}/../tests/python"}
-    figures = json.loads(subprocess.run([sys.executable, __file__], env=environment, check=True, text=True,
-                                        stdout=subprocess.PIPE).stdout)
+
+    def run(script):
+        return json.loads(subprocess.run([sys.executable, script], env=environment, check=True, text=True,
+                                         stdout=subprocess.PIPE).stdout)
+    figures = run(__file__)
     for name in ("warm_route", "cmdb_get"):
         yield Row("python", name, figures[name], "us", figures["round_trip"], "add_reader round trip, p50")
+    figures = run(os.path.join(HERE, "python_policies.py"))
+    placements, busy = figures["placements"], figures["busy"]
+    for name in ("scores", "row", "precomputed"):
+        yield Row("python", f"placement_{name}", placements[name], "us", placements["built_in"],
+                  "built-in policy, 10,000 hosts, p50")
+    for name in ("scores", "precomputed"):
+        yield Row("python", f"busy_{name}", busy[name]["p99"], "ms", busy["built_in"]["p99"],
+                  "built-in policy, a Python thread beside, p99")
 
 
 async def times(operation, count):

@@ -16,7 +16,10 @@ LAST = ("id_hash", "flags", "free_cpu", "free_memory", "running", "starting", "i
 
 def placed_on(answer, hosts=3, **options):
     """Where "one" goes by a policy that gives this answer, and how often the policy was asked with which outcome."""
-    with Cloud(hosts=hosts, policy=answer if callable(answer) else lambda _request, _hosts: answer, **options) as cloud:
+    chooses = answer if callable(answer) else lambda _request, _hosts: answer
+    if not hasattr(chooses, "budget"):
+        chooses = policy(budget=10)(chooses)  # however busy the machine is
+    with Cloud(hosts=hosts, policy=chooses, **options) as cloud:
         with cloud.engine.route("one.test") as ticket:
             counts = {outcome: stat(cloud.engine, CALLS, f'"{outcome}"')
                       for outcome in ("used", "declined", "exception", "wrong", "overrun")}
@@ -81,6 +84,24 @@ def test_what_is_kept_beyond_the_call_raises():
             use()
     assert kept["column"].size == kept["part"].size == 0, "its memory is not theirs any more"
     assert kept["copy"].shape == kept["sum"].shape == (3,) and kept["sum"][0] == kept["copy"][0] + 1
+
+
+def test_what_numpy_made_of_a_column_unseen_keeps_the_values_of_the_call():
+    kept = []
+
+    def keep(_request, hosts):
+        kept.append((np.asarray(hosts.in_flight), np.asarray(hosts.id_hash)[1:].view("u4"), hosts.id_hash.copy()))
+        return None
+    with Cloud(hosts=3, policy=policy(budget=10)(keep)) as cloud:
+        with cloud.engine.route("one.test") as ticket:
+            end = time.monotonic() + 20
+            while sum(kept[-1][0].tolist()) == 0:  # a table is used for a while
+                assert time.monotonic() < end
+                cloud.engine.place("two").result(10)
+            assert sum(kept[0][0].tolist()) == 0, "the first one is still as it was"
+            ticket.end()
+    for in_flight, hidden, copy in kept:
+        assert not in_flight.flags.owndata and (hidden == copy[1:].view("u4")).all()
 
 
 @pytest.mark.parametrize("answer", [7, -1, "nobody", [0, 0], [], [float("nan")] * 3, [0.5], [[0]], object(), True, 1.5, {"a": 1}, [0, "h1"]])

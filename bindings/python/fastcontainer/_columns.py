@@ -16,7 +16,7 @@ class Life:
         self.open = True
         self._arrays: list[weakref.ref[Column]] = []
 
-    def array(self, memory: memoryview, dtype: str) -> Column:
+    def array(self, memory: Any, dtype: str) -> Column:
         column = np.frombuffer(memory, dtype=dtype).view(Column)
         column._begin(self)
         return column

@@ -79,6 +79,7 @@ class RecordKind(enum.IntEnum):
     SPEC = 2
     PLACEMENT = 3
     HOST = 4
+    SCORES = 5
 
 
 class HostFlag(enum.IntFlag):

@@ -101,6 +101,8 @@ class Engine:
             cmdb._engine = self._core
         self._driver = Driver(self._core, self._core.wake)
         self.cmdb = Cmdb(self._core, self._driver)
+        if self._policy is not None:
+            self._policy.begin(self._core)
 
     # ---- routing ----
 
@@ -266,5 +268,7 @@ def _extend(options: dict[str, Any], cmdb: str | Store, policy: Given | None,
     if policy is None:
         return None
     from ._runner import Runner as PolicyRunner
-    options["policy"] = PolicyRunner(policy)
-    return options["policy"]
+    chooses = PolicyRunner(policy)
+    if not chooses.settings.precompute:
+        options["policy"] = chooses
+    return chooses

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import types
-from typing import Any, Callable, NamedTuple, Protocol, Sequence, TypeVar, Union
+from typing import Any, Callable, Iterable, NamedTuple, Protocol, Sequence, TypeVar, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ class PlaceRequest(NamedTuple):
     What is to be placed.
 
     `cpu` (cores) and `memory` (bytes) are what its spec asks for, 0: nothing. `avoid_host` is the host that is being left,
-    empty if there is none, and must not be returned.
+    empty if there is none, and must not be returned. `class_name` is the class of its spec, empty if it has none.
     """
 
     container: str
@@ -38,6 +38,12 @@ class PlaceRequest(NamedTuple):
     cpu: float
     memory: float
     avoid_host: str
+    class_name: str = ""
+
+    @classmethod
+    def of_class(cls, name: str) -> PlaceRequest:
+        """What a policy is asked in advance: any container of a class (empty: of those without their own)."""
+        return cls("", 0, 0, 0.0, 0.0, "", name)
 
 
 class HostTable:
@@ -45,7 +51,7 @@ class HostTable:
     All hosts, column-wise, for one call of a policy.
 
     Each column is an array of shape (n,), read-only, and the library's own memory. It is valid during the call: used later
-    it raises `RuntimeError`; `copy` what is to be kept.
+    it raises `RuntimeError`; `copy` what is to be kept. What `numpy.asarray` made of one keeps its values, and the memory.
 
     Attributes
     ----------
@@ -154,20 +160,60 @@ class Policy(Protocol):
         """
 
 
-def policy(function: F | None = None, *, budget: float = _BUDGET) -> Any:
+class Settings(NamedTuple):
+    """What `policy` says of one."""
+
+    budget: float
+    precompute: bool
+    interval: float
+    classes: tuple[str, ...]
+
+
+def policy(function: F | None = None, *, budget: float | None = None, precompute: bool = False, interval: float = 0.1,
+           classes: Iterable[str] = ()) -> Any:
     """
     Mark a function, or a class with `place`, as a policy: ``@policy`` or ``@policy(budget=0.001)``.
 
     Parameters
     ----------
-    budget : float
-        Seconds for one call. A call that takes longer is not used.
+    budget : float, optional
+        Seconds for one call: 0.005, and with `precompute` ten intervals. A call that takes longer is not used.
+    precompute : bool
+        The policy scores all hosts every `interval`, in a thread of its own; a placement is a look-up within the library, in
+        scores of at most ten intervals ago, and does not wait for Python. Only scores are accepted then.
+    interval : float
+        Seconds from the begin of one call to that of the next.
+    classes : iterable of str
+        Of containers; each is asked for by itself, as `PlaceRequest.class_name`. Empty: all at once.
     """
+    said = Settings(_checked(10 * interval if budget is None and precompute else _BUDGET if budget is None else budget),
+                    precompute, _checked(interval), _names(classes))
+
     def marked(one: F) -> F:
-        setattr(one, "budget", budget)
+        for name, value in said._asdict().items():
+            setattr(one, name, value)
         setattr(one, _MARK, True)
         return one
     return marked if function is None else marked(function)
+
+
+def settings_of(one: Any) -> Settings:
+    """Of a policy, whether or not `policy` has marked it."""
+    precompute, interval = bool(getattr(one, "precompute", False)), _checked(getattr(one, "interval", 0.1))
+    budget = _checked(getattr(one, "budget", 10 * interval if precompute else _BUDGET))
+    return Settings(budget, precompute, interval, _names(getattr(one, "classes", ())))
+
+
+def _checked(seconds: float) -> float:
+    if not seconds > 0:
+        raise ValueError(f"a duration is more than 0 seconds: {seconds!r}")
+    return float(seconds)
+
+
+def _names(classes: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(classes, str):
+        raise TypeError(f"classes are several names: ({classes!r},)")
+    return tuple(classes)
 
 
 class File:
@@ -199,7 +245,10 @@ class File:
                 return True
             self._seen = signature
             try:
-                self.current = self._load()
+                loaded = self._load()
+                if settings_of(loaded).precompute != settings_of(self.current).precompute:
+                    raise ValueError("precompute is decided when the engine is made")
+                self.current = loaded
             except (Exception, SystemExit):  # pylint: disable=broad-except
                 self.loads["failed"] += 1
                 _logger.exception("%s cannot be loaded: the policy stays as it was", self.path)

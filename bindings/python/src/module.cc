@@ -15,7 +15,7 @@ PYBIND11_MODULE(_core, module) {
   python::AddCmdb(engine);
   python::AddRecord(module);
   python::AddProbe(module, engine);
-  python::AddPolicy(module);
+  python::AddHostColumns(module, engine);
   python::AddStore(engine);
   python::AddDispatcher(module);
 }

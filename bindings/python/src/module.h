@@ -20,7 +20,7 @@ void AddRoute(py::module_& module, EngineClass& engine);
 void AddCmdb(EngineClass& engine);
 void AddRecord(py::module_& module);
 void AddProbe(py::module_& module, EngineClass& engine);
-void AddPolicy(py::module_& module);
+void AddHostColumns(py::module_& module, EngineClass& engine);
 void AddStore(EngineClass& engine);
 void AddDispatcher(py::module_& module);
 

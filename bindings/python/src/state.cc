@@ -37,6 +37,7 @@ int32_t EngineState::Process(int32_t max_callbacks) {
   {
     const py::gil_scoped_release release;
     ran = fc_engine_process(engine, max_callbacks);
+    ServeHosts();
   }
   working_ = false;
   return ran;
@@ -50,9 +51,11 @@ void EngineState::Close() {
   {
     const py::gil_scoped_release release;
     {
+      const std::lock_guard<std::mutex> giving(giving_);
       const std::lock_guard<std::mutex> lock(mutex_);
       open_ = false;
     }
+    hosts_came_.notify_all();
     for (fc_dispatcher* const dispatcher : std::exchange(dispatchers, {})) fc_dispatcher_destroy(dispatcher);
     fc_engine_destroy(engine);
   }
@@ -124,6 +127,43 @@ bool EngineState::Complete(fc_op op, const fc_result& result, int32_t* code) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (!open_ || engine_ == nullptr) return false;
   *code = fc_op_complete(engine_, op, &result);
+  return true;
+}
+
+void EngineState::ServeHosts() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!std::exchange(hosts_wanted_, false)) return;
+  }
+  fc_hosts* hosts = nullptr;
+  if (fc_engine_hosts(engine_, &hosts) != FC_OK) return;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    hosts_.reset(hosts, &fc_hosts_release);
+  }
+  hosts_came_.notify_all();
+}
+
+std::shared_ptr<const fc_hosts> EngineState::AwaitHosts(std::chrono::nanoseconds patience) {
+  if (generation_ != ForkGeneration()) return nullptr;
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (!open_ || engine_ == nullptr) return nullptr;
+  hosts_.reset();
+  hosts_wanted_ = true;
+  fc_engine_wake(engine_);
+  hosts_came_.wait_for(lock, patience, [this] { return hosts_ != nullptr || !open_; });
+  return open_ ? hosts_ : nullptr;
+}
+
+bool EngineState::SetScores(fc_str class_name, const fc_str* hosts, const double* scores, uint32_t count,
+                            uint64_t valid_ns, int32_t* code, fc_error* error) {
+  if (generation_ != ForkGeneration()) return false;
+  const std::lock_guard<std::mutex> giving(giving_);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!open_ || engine_ == nullptr) return false;
+  }
+  *code = fc_engine_set_scores(engine_, class_name, hosts, scores, count, valid_ns, error);
   return true;
 }
 

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <pybind11/pybind11.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -83,12 +85,19 @@ class EngineState : public std::enable_shared_from_this<EngineState> {
   // Any thread; false: closed or from before fork().
   bool Wake();
   bool Complete(fc_op op, const fc_result& result, int32_t* code);
+  // Any thread but the loop's, GIL released: a copy of the host table that the loop makes when it next runs.
+  // Null: it did not within `patience`, or the engine is closed.
+  std::shared_ptr<const fc_hosts> AwaitHosts(std::chrono::nanoseconds patience);
+  // Any thread, GIL released; false: closed. `count` 0 removes the scores of the class.
+  bool SetScores(fc_str class_name, const fc_str* hosts, const double* scores, uint32_t count,
+                 uint64_t valid_ns, int32_t* code, fc_error* error);
 
   std::set<fc_dispatcher*> dispatchers;  // open ones; they end before the engine
   py::object log;                        // (level, component, message); the engine does not own it
 
  private:
   void EndOrphans();
+  void ServeHosts();
   static uint32_t ForkGeneration();
 
   fc_engine* engine_ = nullptr;
@@ -102,6 +111,11 @@ class EngineState : public std::enable_shared_from_this<EngineState> {
   std::mutex mutex_;
   bool open_ = true;
   std::vector<uint64_t> orphans_;
+  bool hosts_wanted_ = false;
+  std::shared_ptr<const fc_hosts> hosts_;  // the last that were wanted
+  std::condition_variable hosts_came_;
+  // Keeps the engine while scores are given to it, which takes longer than `mutex_` may be held. Taken first.
+  std::mutex giving_;
 };
 
 // ---- values ----
