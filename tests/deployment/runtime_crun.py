@@ -50,14 +50,13 @@ class CrunCloud(Cloud):
     def site(self, name, **spec):
         self.apply({"specs": {name: {"class": "busybox", **spec}}, "keys": {f"{name}.test": name}})
 
-    def crun(self, *words):
-        return subprocess.run(["crun", "--root", self.path("state", "h1", "crun"), *words], check=True, text=True,
-                              stdout=subprocess.PIPE).stdout
-
     def running(self):
-        """{id: pid} of what crun says."""
-        return {one["id"]: one["pid"] for one in json.loads(self.crun("list", "--format", "json") or "[]")
-                if one["status"] == "running"}
+        """{id: pid} of what crun says; it fails when one is deleted while it looks."""
+        def look():
+            return subprocess.run(["crun", "--root", self.path("state", "h1", "crun"), "list", "--format", "json"], check=False,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        listed = wait_until(lambda: (lambda done: done if done.returncode == 0 else None)(look()), "crun lists")
+        return {one["id"]: one["pid"] for one in json.loads(listed.stdout or "[]") if one["status"] == "running"}
 
     def bundles(self):
         return os.listdir(self.path("state", "h1", "bundles"))
