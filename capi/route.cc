@@ -61,7 +61,7 @@ void OnRoute(void* user_data, RouteCode code, const Ticket* ticket, const RouteE
   callback(user, static_cast<int32_t>(code), nullptr, &out);
 }
 
-int32_t ReadRouteOptions(const fc_route_options* in, void* user_data, RouteOptions* out) {
+int32_t ReadRouteOptions(const fc_route_options* in, RouteOptions* out) {
   if (in == nullptr) return FC_OK;
   fc_route_options known{};
   if (const int32_t code = ReadStruct(in, "fc_route_options", &known, nullptr); code != FC_OK) return code;
@@ -69,7 +69,7 @@ int32_t ReadRouteOptions(const fc_route_options* in, void* user_data, RouteOptio
   out->stream = (known.flags & FC_ROUTE_STREAM) != 0;
   out->wait = ToNanos(known.wait_ns);
   out->on_lost = known.on_lost;
-  out->lost_user_data = user_data;
+  out->lost_user_data = known.on_lost_user_data;
   return FC_OK;
 }
 
@@ -81,7 +81,7 @@ int32_t AskRouter(fc_engine* engine, const fc_route_options* options, fc_ticket*
   if (op != nullptr) *op = 0;
   if (ticket == nullptr || ticket->struct_size < sizeof(uint32_t) || callback == nullptr) return FC_E_INVALID;
   RouteOptions route_options;
-  if (const int32_t code = ReadRouteOptions(options, user_data, &route_options); code != FC_OK) return code;
+  if (const int32_t code = ReadRouteOptions(options, &route_options); code != FC_OK) return code;
   if (engine->closing) return FC_E_SHUTDOWN;
   Ticket route;
   if (warm(route_options, &route)) {

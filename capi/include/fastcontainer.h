@@ -12,6 +12,12 @@
  * answer (policy, hooks) run where the engine needs the answer, and may call nothing but fc_op_complete().
  * Those that begin an operation (CMDB, runtime) run inside fc_engine_process() only. No callback may throw.
  *
+ * user_data: of an operation's callback it is the caller's again when the callback has run (of a watch: with
+ * an error, which ends it), when fc_cancel() or fc_prober_cancel() has returned FC_OK, and when the call that
+ * was to begin the operation has returned anything but FC_PENDING. Of on_lost: when the ticket has ended, or
+ * there is none. Of all the rest (the log, what a prober has open): when fc_engine_destroy() or
+ * fc_prober_destroy() has returned.
+ *
  * Errors: functions return FC_OK (0), FC_PENDING (1), a count, or a negative FC_E_ code. Codes are never
  * reused. Where there is an `fc_error *error` it may be NULL; otherwise it is the caller's and gets code and
  * message.
@@ -484,9 +490,10 @@ typedef void (*fc_lost_cb)(void* user_data, uint64_t ticket, uint32_t reason);
 
 typedef struct fc_route_options {
   uint32_t struct_size;
-  uint32_t flags;     /* FC_ROUTE_STREAM */
-  uint64_t wait_ns;   /* wait at most so long; 0: the engine's */
-  fc_lost_cb on_lost; /* may be NULL; gets the call's user_data */
+  uint32_t flags;          /* FC_ROUTE_STREAM */
+  uint64_t wait_ns;        /* wait at most so long; 0: the engine's */
+  fc_lost_cb on_lost;      /* may be NULL */
+  void* on_lost_user_data; /* what it gets, which may be freed when the ticket has ended */
 } fc_route_options;
 #define FC_ROUTE_STREAM 1u /* a stream or tunnel: while silent, guarded less often, at last each 1 s */
 

@@ -21,12 +21,14 @@ class Routes {
                 void* user_data) {
     if (engine_ == nullptr) return RouteFixed(1, ticket);
     options_.flags = flags;
+    options_.on_lost_user_data = user_data;
     return fc_route(engine_, {key.data(), key.size()}, &options_, ticket, op, callback, user_data);
   }
   int32_t Retry(const fc_ticket& ticket, const fc_attempt& attempt, uint32_t flags, fc_ticket* next,
                 fc_op* op, fc_route_cb callback, void* user_data) {
     if (engine_ == nullptr) return RetryFixed(ticket, attempt, next);
     options_.flags = flags;
+    options_.on_lost_user_data = user_data;
     return fc_ticket_retry(engine_, ticket.id, &attempt, &options_, next, op, callback, user_data);
   }
   void End(const fc_ticket& ticket, const fc_outcome& outcome) {
@@ -45,7 +47,7 @@ class Routes {
   int32_t RetryFixed(const fc_ticket& ticket, const fc_attempt& attempt, fc_ticket* next) const;
 
   fc_engine* engine_ = nullptr;
-  fc_route_options options_ = {sizeof(fc_route_options), 0, 0, nullptr};
+  fc_route_options options_ = {sizeof(fc_route_options), 0, 0, nullptr, nullptr};
   sockaddr_storage fixed_ = {};
 };
 

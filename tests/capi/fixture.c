@@ -152,10 +152,10 @@ void on_route(void* user_data, int32_t code, const fc_ticket* ticket, const fc_e
 }
 
 void on_lost(void* user_data, uint64_t ticket, uint32_t reason) {
-  route_result* const out = user_data;
-  ++out->lost;
-  out->lost_reason = reason;
-  out->lost_ticket = ticket;
+  struct lost_result* const out = user_data;
+  ++out->count;
+  out->reason = reason;
+  out->ticket = ticket;
 }
 
 int32_t route_and_wait(fc_engine* engine, const char* key, route_result* out) {
@@ -166,6 +166,7 @@ int32_t route_and_wait(fc_engine* engine, const char* key, route_result* out) {
   memset(&options, 0, sizeof(options));
   options.struct_size = sizeof(options);
   options.on_lost = on_lost;
+  options.on_lost_user_data = &out->lost;
   memset(out, 0, sizeof(*out));
   out->ticket = empty;
   code = fc_route(engine, text(key), &options, &out->ticket, &op, on_route, out);

@@ -68,9 +68,11 @@ typedef struct route_result {
   fc_ticket ticket;
   char host[128];
   char message[240];
-  int lost;
-  uint32_t lost_reason;
-  uint64_t lost_ticket;
+  struct lost_result {
+    int count;
+    uint32_t reason;
+    uint64_t ticket;
+  } lost;
 } route_result;
 void on_route(void* user_data, int32_t code, const fc_ticket* ticket, const fc_error* error);
 void on_lost(void* user_data, uint64_t ticket, uint32_t reason);

@@ -158,12 +158,12 @@ static void open_ticket_is_told_that_its_container_has_ended(void) {
   dispatcher = make_dispatcher(engine, &runtime, "h1", "127.0.0.1");
   CHECK_INT(FC_OK, route_and_wait(engine, "site.test", &result));
   exit_instances(&runtime, "signal 9");
-  run_until(engine, &result.lost, 1);
-  CHECK_INT(FC_LOST_CONTAINER, result.lost_reason);
-  CHECK_INT(result.ticket.id, result.lost_ticket);
+  run_until(engine, &result.lost.count, 1);
+  CHECK_INT(FC_LOST_CONTAINER, result.lost.reason);
+  CHECK_INT(result.ticket.id, result.lost.ticket);
   CHECK_INT(FC_OK, fc_ticket_end(engine, result.ticket.id, NULL));
   run_ready(engine);
-  CHECK_INT(1, result.lost);
+  CHECK_INT(1, result.lost.count);
   fc_dispatcher_destroy(dispatcher);
   fc_engine_destroy(engine);
 }

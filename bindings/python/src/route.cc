@@ -93,10 +93,12 @@ py::object Begin(EngineState& state, py::object callback, py::object on_lost, ui
                  Submit submit) {
   fc_engine* const engine = state.Use();
   auto call = std::make_unique<Call>(&state, std::move(callback));
-  fc_route_options options{sizeof(fc_route_options), stream ? FC_ROUTE_STREAM : 0u, wait_ns, nullptr};
+  fc_route_options options{sizeof(fc_route_options), stream ? FC_ROUTE_STREAM : 0u, wait_ns, nullptr,
+                           nullptr};
   if (!on_lost.is_none()) {
     call->on_lost = std::move(on_lost);
     options.on_lost = &OnLost;
+    options.on_lost_user_data = call.get();
   }
   fc_ticket ticket = FC_TICKET_INIT;
   fc_op op = 0;
