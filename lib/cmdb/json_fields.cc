@@ -87,9 +87,9 @@ bool IsName(std::string_view name) {
   });
 }
 
-absl::StatusOr<json> ParseRecord(std::string_view text, size_t max_bytes) {
-  if (text.size() > max_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("longer than ", max_bytes, " bytes: ", text.size()));
+absl::StatusOr<json> ParseRecord(std::string_view text) {
+  if (text.size() > kMaxRecordBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("longer than ", kMaxRecordBytes, " bytes: ", text.size()));
   }
   StructureCheck check;
   if (!json::sax_parse(text, &check)) return absl::InvalidArgumentError(check.error());

@@ -23,8 +23,8 @@ inline constexpr size_t kMaxRecordBytes = 64 * 1024;
 inline constexpr size_t kMaxScoresBytes = 1024 * 1024;
 inline constexpr int kMaxRecordDepth = 16;
 
-// One JSON object of at most `max_bytes` and kMaxRecordDepth, with no key twice in any object.
-absl::StatusOr<nlohmann::json> ParseRecord(std::string_view text, size_t max_bytes = kMaxRecordBytes);
+// One JSON object of at most kMaxRecordBytes and kMaxRecordDepth, with no key twice in any object.
+absl::StatusOr<nlohmann::json> ParseRecord(std::string_view text);
 // Of a container, host or class: 1 to kMaxNameLength bytes, none of them a space or a control.
 bool IsName(std::string_view name);
 

@@ -48,6 +48,14 @@ TEST(ScoresRecord, AnErrorNamesTheFieldAndWhatIsAccepted) {
   EXPECT_THAT(Refusal(R"({"hosts":{"h1":1e999}})"), HasSubstr("not valid JSON"));
   EXPECT_THAT(Refusal(R"({"valid_s":0,"hosts":{}})"), HasSubstr("a number from 0.1 to 86400"));
   EXPECT_THAT(Refusal(R"({"hosts":{}} x)"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(Refusal(R"([1,{"hosts":{"h1":1}},[2]])"), HasSubstr("expected a JSON object, got ["));
+  EXPECT_THAT(Refusal("7"), HasSubstr("expected a JSON object, got 7"));
+  EXPECT_THAT(Refusal(R"({"hosts":{"h1":[1]}})"), HasSubstr("\"hosts.h1\": expected a number, or null"));
+  EXPECT_THAT(Refusal(R"({"hosts":{"h1":{"h2":1}}})"), HasSubstr("\"hosts.h1\""));
+  EXPECT_THAT(Refusal(R"({"hosts":{},"hosts":{}})"), HasSubstr("\"hosts\" appears twice"));
+  EXPECT_THAT(Refusal(R"({"hosts":{},"later":{"a":1,"a":2}})"), HasSubstr("\"a\" appears twice"));
+  EXPECT_THAT(Refusal("{\"hosts\":{},\"a\":" + std::string(20, '[') + std::string(20, ']') + "}"),
+              HasSubstr("nested deeper"));
 }
 
 TEST(ScoresRecord, TenThousandHostsFit) {
