@@ -8,22 +8,27 @@ NEW = {"If-None-Match": "*"}
 WANTED = {"replicas": 2, "spec": SPEC, "domain": "test", "drain_s": 0}
 
 
-def member(state="kept", **more):
-    return {"state": state, "key": "x", "drain_s": 5, **more}
+def member(i, state="kept", **more):
+    return {"state": state, "key": f"a-{i}.test", "drain_s": 5, **more}
 
 
 def test_a_set_is_brought_step_by_step_to_what_is_wanted():
     wanted = {**WANTED, "drain_s": 5}
-    kept = {"key": "a-0.test", "state": "kept", "drain_s": 5}
-    assert next_step("a", wanted, {}, set(), 0) == Step({"a-0": kept}, create="a-0")
-    assert next_step("a", wanted, {"a-0": kept}, {"a-1"}, 0) is None, "another's container is left alone"
-    three = {f"a-{i}": member() for i in range(3)}
+    assert next_step("a", wanted, {}, set(), 0) == Step({"a-0": member(0)}, create="a-0")
+    assert next_step("a", wanted, {"a-0": member(0)}, {"a-1"}, 0) is None, "another's container is left alone"
+    three = {f"a-{i}": member(i) for i in range(3)}
     step = next_step("a", wanted, three, set(), 1000)
-    assert step == Step({**three, "a-2": member("leaving", until_ms=6000)}), "a surplus one serves on for a while"
+    assert step == Step({**three, "a-2": member(2, "leaving", until_ms=6000)}), "a surplus one serves on for a while"
     assert next_step("a", wanted, step.members, set(), 5999) is None
     assert next_step("a", {**wanted, "replicas": 3}, step.members, set(), 5999) == Step(three), "it is wanted again"
     assert next_step("a", wanted, step.members, set(), 6000).remove == "a-2"
-    assert next_step("a", None, {"a-0": member()}, set(), 0) == Step({"a-0": member("leaving", until_ms=5000)})
+    assert next_step("a", None, {"a-0": member(0)}, set(), 0) == Step({"a-0": member(0, "leaving", until_ms=5000)})
+    # A set of that name with other keys, while the members of the one before it leave: they go, and are made anew.
+    other = {**wanted, "domain": "other"}
+    left = {"a-0": member(0, "leaving", until_ms=5000), "a-1": member(1, "leaving", until_ms=5000)}
+    assert next_step("a", other, left, set(), 4999) is None
+    assert next_step("a", other, left, set(), 5000).remove == "a-0"
+    assert next_step("a", other, {}, set(), 5000).create == "a-0"
 
 
 async def members(one, name="web"):

@@ -51,9 +51,8 @@ def next_step(name: str, wanted: dict[str, Any] | None, members: dict[str, dict[
     states: dict[str, dict[str, Any]] = {}
     for member, one in members.items():
         leaving = {"state": "leaving", "until_ms": now + int(1000 * float((wanted or one).get("drain_s", 0)))}
-        if member in names:
-            states[member] = {**one, "state": "kept"}
-            states[member].pop("until_ms", None)
+        if member in names and wanted is not None and one["key"] == key_of(member, wanted):
+            states[member] = {"state": "kept", "key": one["key"], "drain_s": wanted["drain_s"]}
         else:
             states[member] = one if one["state"] == "leaving" else {**one, **leaving}
     if states != members:
@@ -80,6 +79,7 @@ class Sets:
         self.wanted: dict[str, int] = {}
         self.ready: dict[str, str] = {}  # member: the host on which it answers
         self.notes: dict[str, str] = {}  # member: why it is not ready
+        self.blocked: dict[str, set[str]] = {}  # of a set: members that cannot be made, for somebody else's record has the name
         self._members: dict[str, list[str]] = {}
         self._touched: dict[str, float] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -121,6 +121,7 @@ class Sets:
             await self._keep(name, wanted.get(name), members.get(name))
         self.wanted = {name: int(decoded(one.value).get("replicas", 0)) for name, one in wanted.items()}
         self._members = {name: kept for name, kept in self._members.items() if name in wanted}
+        self.blocked = {name: blocked for name, blocked in self.blocked.items() if name in wanted}
         known = {member for kept in self._members.values() for member in kept}
         for gone in self._touched.keys() - known:
             self.ready.pop(gone, None)
@@ -137,10 +138,10 @@ class Sets:
                 compares[1] = (compares[1][0], await self._write(name, value, members, step, compares))
                 members = step.members
             except (fc.Conflict, fc.UnknownOutcome):
-                if not step.create or not await self._exists(step.create, value):
+                if not step.create or not await self._foreign(step.create, value, compares):
                     return  # another orchestrator or a client was faster: the next look sees what there is
                 blocked.add(step.create)
-                self.notes[step.create] = "there is a container or a key of that name already"
+        self.blocked[name] = blocked
         if value is None and not members and record is not None:
             await self._try([fc.delete(MEMBERS + name)], compares)
             return
@@ -167,7 +168,11 @@ class Sets:
             conditions += which
         return await self._store.write(mutations, conditions)
 
-    async def _exists(self, member: str, value: dict[str, Any] | None) -> bool:
+    async def _foreign(self, member: str, value: dict[str, Any] | None, compares: list[tuple[str, int]]) -> bool:
+        for key, revision in compares:
+            record = await self._store.cmdb.get(key, linearizable=True)
+            if (record.revision if record else 0) != revision:
+                return False
         for key, _ in _records(member, value or {}):
             if await self._store.cmdb.get(key, linearizable=True) is not None:
                 return True

@@ -69,8 +69,8 @@ async def read(request: Request, name: str = _NAME) -> Response:
         host = await store.placed_on(member)
         members.append({"name": member, "key": one["key"], "state": one["state"], "host": host,
                         "ready": bool(host) and sets.ready.get(member) == host, "note": sets.notes.get(member)})
-    blocked = [{"name": member, "state": "missing", "note": note} for member, note in sets.notes.items()
-               if member.rpartition("-")[0] == name and member not in {one["name"] for one in members}]
+    blocked = [{"name": member, "state": "missing", "note": "there is a container or a key of that name already"}
+               for member in sorted(sets.blocked.get(name, set()) - {one["name"] for one in members})]
     return JSONResponse({"name": name, "revision": stored.revision, "value": stored.value, "members": members + blocked},
                         headers={"ETag": f'"{stored.revision}"'})
 

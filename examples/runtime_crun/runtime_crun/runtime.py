@@ -23,6 +23,7 @@ class _Container:
     def __init__(self, bundle: Bundle, instance: Instance) -> None:
         self.bundle = bundle
         self.instance = instance
+        self.made = asyncio.Event()  # crun has made it, or will not
         self.ended = asyncio.Event()
         self.stopped = False  # by the dispatcher: its end is no news
         self._process = -1
@@ -114,13 +115,15 @@ class CrunRuntime:
         container = _Container(Bundle(os.path.join(self._bundles, request.instance)), instance)
         self._containers[request.instance] = container
         try:
-            container.bundle.create(config)
-            container.bundle.remember(instance)
-            await self._crun.run(request.instance, container.bundle)
             try:
+                container.bundle.create(config)
+                container.bundle.remember(instance)
+                await self._crun.run(request.instance, container.bundle)
                 container.hold(container.bundle.pid())
             except ProcessLookupError:
                 container.ended.set()
+            finally:
+                container.made.set()
             ready = request.spec.get("ready", {})
             await self._ready(container, request.address, ready)
             container.instance = instance._replace(ready=True)
@@ -156,6 +159,7 @@ class CrunRuntime:
         await self._remove(container)
 
     async def _stop(self, operation: Operation, container: _Container, grace: float) -> None:
+        await container.made.wait()
         try:
             if grace > 0 and not container.ended.is_set():
                 await self._crun.signal(container.instance.instance, "TERM")
@@ -188,6 +192,7 @@ class CrunRuntime:
             if not adopted:
                 await self._remove(container)  # nobody waits for a start that was under way
                 continue
+            container.made.set()
             self._containers[name] = container
             self._begin(None, self._watch(container))
             found.append(container.instance._asdict())
