@@ -151,3 +151,30 @@ def test_records_are_applied_kept_and_deleted():
         cloud.site("one")
         wait_until(lambda: cloud.request("one.test").status == 200, "it is served again")
         assert cloud.placement("one")[1] == 2, "an epoch never falls"
+
+
+def test_published_scores_say_where_new_sites_go():
+    with Cloud() as cloud:
+        def publish(name, best, valid_s=60):
+            hosts = {host: None for host in cloud.network.hosts if host != best}
+            table = cloud.write_config("scores.json", {"by": "test", "valid_s": valid_s, "hosts": {best: 1, **hosts}})
+            return json.loads(cloud.fcctl("scores", "put", name, table).stdout)["result"]
+
+        assert publish("*", "h2") == "created"
+        assert publish("apache", "h1") == "created"
+        assert publish("apache", "h3") == "updated"
+        assert [json.loads(line)["class"] for line in cloud.fcctl("scores").stdout.splitlines()] == ["*", "apache"]
+        shown = [json.loads(line) for line in cloud.fcctl("scores", "show", "apache").stdout.splitlines()]
+        assert shown[0] == {"host": "h3", "score": 1} and shown[1]["score"] is None
+        for i in range(4):
+            cloud.site(f"site-{i}")
+            assert cloud.request(f"site-{i}.test").status == 200
+            assert cloud.placement(f"site-{i}")[0] == "h3"
+        assert cloud.metrics()['fastcontainer_orders_total{by="scores"}'] >= 4
+        bad = cloud.write_config("bad.json", {"hosts": {"h1": "best"}})
+        refused = cloud.fcctl("scores", "put", "apache", bad, check=False)
+        assert refused.returncode == 2 and "hosts.h1" in refused.stderr, refused.stderr
+        cloud.fcctl("scores", "delete", "apache")
+        cloud.site("other")
+        assert cloud.request("other.test").status == 200
+        assert cloud.placement("other")[0] == "h2", "the table for all classes"

@@ -1,7 +1,4 @@
 // Which host a container goes to when score tables say how good each is.
-#include <atomic>
-#include <thread>
-
 #include "absl/strings/match.h"
 #include "lib/router/score_tables.h"
 #include "tests/unit/router/fixture.h"
@@ -208,32 +205,6 @@ TEST_F(ScoresTest, AHostThatIsAddedIsScoredToo) {
   Settle();
   EXPECT_EQ(PlaceOne(), "h4");
   router.reset();
-}
-
-TEST(ScoreTables, AreSetInAnyThreadWhileTheyAreUsed) {
-  ScoreTables tables;
-  std::atomic<bool> end{false};
-  std::thread writer([&] {
-    for (int i = 0; i < 2'000; ++i)
-      i % 3 == 2 ? tables.Remove("web") : tables.Set("web", Prefer("h1"), kForever);
-    end = true;
-  });
-  const uint64_t hash = 1;
-  const std::string_view id = "h1";
-  HostTable hosts;
-  hosts.size = 1;
-  hosts.id_hash = &hash;
-  hosts.id = &id;
-  const uint32_t flags = kHostAdminUp | kHostReachable;
-  hosts.flags = &flags;
-  hosts.rows = 1;
-  while (!end) {
-    std::shared_ptr<ScoreTable> table;
-    if (tables.Find("web", 0, &table) != ScoreTables::Found::kTable) continue;
-    uint32_t row = 9;
-    EXPECT_EQ(table->Place({}, hosts, absl::MakeSpan(&row, 1)), 1u);
-  }
-  writer.join();
 }
 
 }  // namespace
