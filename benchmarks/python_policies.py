@@ -19,7 +19,7 @@ from cloud import Sockets, free_port
 from fastcontainer.policy import policy
 
 HOSTS, TURNS, EACH = 10_000, 10, 40
-BUSY_TURNS, BUSY_EACH = 15, 20
+BUSY_TURNS, BUSY_EACH = 45, 20
 SPEC = json.dumps({"v": 1, "command": ["x"], "keep_alive": {"idle_s": 0}})
 
 

@@ -64,7 +64,9 @@ def test_a_file_that_cannot_be_loaded_keeps_the_policy_and_is_logged_with_its_tr
             assert file.check() and file.loads["failed"] == before + 1, "it is tried once"
             until(lambda told=told: "Traceback" in caplog.text and told in caplog.text)
             cloud.engine.place("one", "h1").result(10)
+            used = stat(cloud.engine, "fastcontainer_python_policy_calls_total", '"used"')
             assert placed_on(cloud) == "h2"
+            assert stat(cloud.engine, "fastcontainer_python_policy_calls_total", '"used"') == used + 1
         assert loads(cloud.engine, "failed") == 4 and loads(cloud.engine, "loaded") == 1
 
 
