@@ -133,6 +133,11 @@ class Orchestrated(Stores):
             warm(self, name)
         return names
 
+    def needed_starts(self, container):
+        """Without those that were made ready on a suspicion (of a host on a machine that is too busy to answer) and ended again."""
+        unneeded = f" {container} stopped: prepared, and not needed"
+        return len(self.starts(container)) - sum(self.read(f"{host}.err").count(unneeded) for host in self.network.hosts)
+
     def environment(self, container):
         return json.loads(self.fcctl("get", "spec", container).stdout)["value"].get("environment", {})
 
@@ -169,8 +174,8 @@ def test_R60_a_rolling_update_of_20_containers_survives_its_orchestrator_and_fai
         loads.check()
         for name in names:
             assert cloud.environment(name)["VERSION"] == "2"
-            assert len(cloud.starts(name)) == 2, (name, cloud.starts(name))
-            assert len(cloud.starts(f"{name}.trial")) <= 1, (name, cloud.starts(f"{name}.trial"))
+            wait_until(lambda name=name: cloud.needed_starts(name) == 2, f"{name} was started twice: {cloud.starts(name)}")
+            wait_until(lambda name=name: cloud.needed_starts(f"{name}.trial") <= 1, f"{name} had one trial at most")
         listed = [json.loads(line)["name"] for line in cloud.fcctl("list", "spec").stdout.splitlines()]
         assert sorted(listed) == sorted(names), "no trial is left"
 
