@@ -29,22 +29,7 @@ class Monitor:
 
     async def serve(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                _, revision = await self._store.raw(HEARTBEATS)
-                async with self._store.cmdb.watch(HEARTBEATS, revision) as watch:
-                    while True:
-                        await self.look()
-                        try:
-                            async with asyncio.timeout(_EACH):
-                                event = await anext(watch)
-                        except TimeoutError:
-                            continue
-                        if event.kind == fc.EventKind.RESYNC:
-                            break
-            except fc.Error as error:
-                _logger.warning("hosts cannot be watched: %s", error)
-                await asyncio.sleep(1)
+        await self._store.follow(HEARTBEATS, _EACH, self.look)
 
     async def look(self) -> None:
         """One comparison of all hosts."""

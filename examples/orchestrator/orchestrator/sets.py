@@ -87,22 +87,7 @@ class Sets:
     async def serve(self) -> None:
         """Until cancelled."""
         try:
-            while True:
-                try:
-                    _, revision = await self._store.raw(SETS)
-                    async with self._store.cmdb.watch(SETS, revision) as watch:
-                        while True:
-                            await self.look()
-                            try:
-                                async with asyncio.timeout(_EACH):
-                                    event = await anext(watch)
-                            except TimeoutError:
-                                continue
-                            if event.kind == fc.EventKind.RESYNC:
-                                break
-                except fc.Error as error:
-                    _logger.warning("sets cannot be kept: %s", error)
-                    await asyncio.sleep(1)
+            await self._store.follow(SETS, _EACH, self.look)
         finally:
             tasks = list(self._tasks.values())
             for task in tasks:

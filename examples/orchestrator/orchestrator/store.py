@@ -1,10 +1,12 @@
 """The CMDB as the orchestrator uses it: records as JSON, each change by compare-and-set."""
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import secrets
 import time
-from typing import Any, AsyncIterator, NamedTuple
+from typing import Any, AsyncIterator, Awaitable, Callable, NamedTuple
 
 import fastcontainer as fc
 from fastcontainer import RecordKind
@@ -21,6 +23,7 @@ MEMBERS = ROOT + "members/"
 HEARTBEATS = "/fc/v1/l/"
 RESTORED = "/fc/v1/restored"
 _PAGE = 500
+_logger = logging.getLogger("orchestrator.store")
 
 
 class Stored(NamedTuple):
@@ -75,6 +78,25 @@ class Store:
         page = await self.cmdb.list(fc.record_key(kind), after=after, limit=limit)
         stored = [Stored(fc.record_name(one.key)[1], decoded(one.value), one.revision) for one in page.records]
         return stored, page.revision, page.next
+
+    async def follow(self, prefix: str, each: float, look: Callable[[], Awaitable[None]]) -> None:
+        """Looks at each change under `prefix`, and so many seconds after the last look; until cancelled, whatever fails."""
+        while True:
+            try:
+                _, revision = await self.raw(prefix)
+                async with self.cmdb.watch(prefix, revision) as watch:
+                    while True:
+                        await look()
+                        try:
+                            async with asyncio.timeout(each):
+                                event = await anext(watch)
+                        except TimeoutError:
+                            continue
+                        if event.kind == fc.EventKind.RESYNC:
+                            break
+            except fc.Error as error:
+                _logger.warning("%s cannot be followed: %s", prefix, error)
+                await asyncio.sleep(1)
 
     async def raw(self, prefix: str) -> tuple[list[fc.Record], int]:
         """All records of a prefix, as of one revision, and that."""
