@@ -98,6 +98,9 @@ class Engine:
         """Any thread but the loop's; None: the loop did not run, or it is closed."""
     def set_scores(self, class_name: str, columns: HostColumns, scores: object, valid_ns: int) -> bool:
         """Any thread; False: it is closed. `scores`: doubles, or None to remove them."""
+    def hosts_now(self) -> HostColumns:
+        """The loop's thread."""
+    def set_scores_by_name(self, class_name: str, scores: dict[str, float], valid_ns: int) -> bool: ...
     def complete(self, op: int, code: int = ..., message: str = ..., records: Iterable[_Record] = ...,
                  revision: int = ..., next: str = ..., lease: int = ..., lease_ttl_ns: int = ...,
                  watch_kind: int = ...) -> bool: ...

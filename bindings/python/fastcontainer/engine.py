@@ -5,7 +5,7 @@ import asyncio
 import logging
 import warnings
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Union
 
 from . import _core, _route
 from ._calls import Call, Converted, Driver
@@ -15,6 +15,7 @@ from .cmdb import Cmdb
 if TYPE_CHECKING:
     from .hooks import Hook
     from ._runner import Given
+    from .policy import HostTable
     from .store import Store
 
 __all__ = ["Engine"]
@@ -59,8 +60,9 @@ class Engine:
         Requests that may wait; 1,000 and 10,000.
     relocations_per_second, relocation_burst : int, optional
         Budget of this process; 100 and 1,000.
-    relocate, prepare : bool, optional
-        False: never write a placement; never let a next host start a container before its present one is judged.
+    relocate, prepare, scores : bool, optional
+        False: never write a placement; never let a next host start a container before its present one is judged; ignore the
+        scores that are published in the CMDB.
     wait, start, freshness, guard, service_deadline : float, optional
         Seconds; 30, 90, 0.010, 0.010 and 0.100.
     snapshot : str, optional
@@ -79,7 +81,7 @@ class Engine:
                  witnesses: Iterable[str] = (), peers: Iterable[str] = (), confirm: int = 0,
                  admission: Admission = Admission.DEFAULT, paper_profile: bool = False, queue_per_container: int = 0,
                  queue_total: int = 0, relocations_per_second: int = 0, relocation_burst: int = 0,
-                 relocate: bool = True, prepare: bool = True, wait: float = 0, start: float = 0, freshness: float = 0,
+                 relocate: bool = True, prepare: bool = True, scores: bool = True, wait: float = 0, start: float = 0, freshness: float = 0,
                  guard: float = 0, service_deadline: float = 0, snapshot: str = "", snapshot_every: float = 0) -> None:
         numbers = {"queue_per_container": queue_per_container, "queue_total": queue_total, "confirm": confirm,
                    "relocations_per_second": relocations_per_second, "relocation_burst": relocation_burst,
@@ -89,7 +91,8 @@ class Engine:
         options: dict[str, Any] = {key: value for key, value in numbers.items() if value}
         options.update(name=name, cluster_key_file=cluster_key_file, bind_address=bind, snapshot_path=snapshot,
                        witnesses=list(witnesses), peers=list(peers), admission=int(admission), log=_log,
-                       profile=int(paper_profile), no_relocation=int(not relocate), no_prepare=int(not prepare))
+                       profile=int(paper_profile), no_relocation=int(not relocate), no_prepare=int(not prepare),
+                       no_scores=int(not scores))
         self._policy = _extend(options, cmdb, policy, hook)
         try:
             self._core = _core.Engine(options)
@@ -179,6 +182,35 @@ class Engine:
         call = Converted(self._driver, probe_result)
         call._op = self._core.probe(host, port, probe_options(mechanism, options), call._finish)
         return call
+
+    # ---- placement by scores ----
+
+    def hosts(self) -> HostTable:
+        """All hosts as they are now, column-wise: a copy, which stays as it is for as long as it is kept."""
+        from .policy import HostTable
+        return HostTable(self._core.hosts_now())
+
+    def set_scores(self, scores: Mapping[str, float], class_name: str = "", valid: float = 30) -> None:
+        """
+        Say how good each host is for containers, in this engine only.
+
+        They go before scores that are published in the CMDB, and after a `policy` that decides. Any thread.
+
+        Parameters
+        ----------
+        scores : mapping of host id to float
+            The higher the better; NaN and -inf: not this one. Hosts that are not there come last. Empty: those from before go.
+        class_name : str, optional
+            Of the containers; "": all whose class has no scores of its own here.
+        valid : float, optional
+            Seconds from now.
+        """
+        for host in scores:
+            if not isinstance(host, str):
+                raise TypeError(f"scores are of hosts' ids, which are str, not {host!r:.100}")
+        given = {host: float(score) for host, score in scores.items()}
+        if not self._core.set_scores_by_name(class_name, given, nanoseconds(valid)):
+            raise RuntimeError("the engine is closed")
 
     # ---- numbers and keys ----
 

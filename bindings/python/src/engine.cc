@@ -72,6 +72,7 @@ void Options::ReadNumbers() {
   Number("relocation_burst", &options_.relocation_burst);
   Number("no_relocation", &options_.no_relocation);
   Number("no_prepare", &options_.no_prepare);
+  Number("no_scores", &options_.no_scores);
   Number("confirm", &options_.confirm);
   Number("admission", &options_.admission);
   Duration("wait_ns", &options_.wait_ns);

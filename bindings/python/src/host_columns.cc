@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "bindings/python/src/module.h"
 
@@ -36,6 +38,32 @@ bool SetScores(EngineState& state, const std::string& class_name, const HostColu
       throw py::value_error("scores are doubles, one for each host");
     set(static_cast<const double*>(values.ptr), columns.size());
   }
+  if (code != FC_OK) Raise(code, &error);
+  return open;
+}
+
+std::shared_ptr<HostColumns> HostsNow(EngineState& state) {
+  fc_hosts* hosts = nullptr;
+  const int32_t code = fc_engine_hosts(state.Use(), &hosts);
+  if (code != FC_OK) Raise(code, nullptr);
+  return std::make_shared<HostColumns>(std::shared_ptr<const fc_hosts>(hosts, &fc_hosts_release));
+}
+
+// False: the engine is closed. An empty dictionary removes the table.
+bool SetScoresByName(EngineState& state, const std::string& class_name, const py::dict& scores,
+                     uint64_t valid_ns) {
+  std::vector<std::string> names;
+  std::vector<double> values;
+  for (const auto& [host, score] : scores) {
+    names.push_back(host.cast<std::string>());
+    values.push_back(score.cast<double>());
+  }
+  std::vector<fc_str> ids;
+  for (const std::string& name : names) ids.push_back(ToStr(name));
+  fc_error error = FC_ERROR_INIT;
+  int32_t code = FC_OK;
+  const bool open = state.SetScores(ToStr(class_name), ids.data(), values.data(),
+                                    static_cast<uint32_t>(ids.size()), valid_ns, &code, &error);
   if (code != FC_OK) Raise(code, &error);
   return open;
 }
@@ -106,6 +134,9 @@ void AddHostColumns(py::module_& module, EngineClass& engine) {
       .def("column", &HostColumns::Column, py::arg("name"));
   engine.def("hosts", &Hosts, py::arg("patience_ns"))
       .def("set_scores", &SetScores, py::arg("class_name"), py::arg("columns"), py::arg("scores"),
+           py::arg("valid_ns"))
+      .def("hosts_now", &HostsNow)
+      .def("set_scores_by_name", &SetScoresByName, py::arg("class_name"), py::arg("scores"),
            py::arg("valid_ns"));
 }
 
