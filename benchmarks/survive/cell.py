@@ -30,6 +30,7 @@ class Cell:
     memory_mb: float
     verdict_ms: float     # ours: the longest deadline after which a host was judged; 0: none was needed
     start_ms: float       # ours: the slowest start of the container after the fault
+    first_ms: float       # ours, of PHP: the slowest of the first answers on the next host, as its server says
     late_ms: float        # the load's own: its latest request
     seconds: list
 
@@ -62,13 +63,14 @@ def run(name, proxy, fault, load, folder):
         started = [ms for host, all_of_it in container_starts(stage).items() for ms in all_of_it[len(seen[host]):]]
         verdicts = [float(ms) for ms in re.findall(r"judged in ([\d.]+) ms", stage.read("proxy.err"))]
         posts = stage.posts()
+        first = stage.first_answers_ms(stage.other(victim)) if proxy.containers == 1 else 0.0
     rows = ledger.read(path)
     ledger.pack(path)
     os.remove(path)
     judged = ledger.judge(rows, summary["outcomes"], load, int(WARM * 1e6), int(length * 1e6))
     return Cell(proxy=name, fault=fault.name, load=load.name, outcomes=summary["outcomes"],
                 twice=sum(count > 1 for count in posts.values()), containers=proxy.containers, memory_mb=memory,
-                verdict_ms=max(verdicts, default=0.0), start_ms=max(started, default=0.0), late_ms=summary["latest_send_ms"],
+                verdict_ms=max(verdicts, default=0.0), start_ms=max(started, default=0.0), first_ms=first, late_ms=summary["latest_send_ms"],
                 **{field.name: getattr(judged, field.name) for field in dataclasses.fields(judged)})
 
 

@@ -17,7 +17,7 @@ class Seen:
     pause_ms: float
     endless: bool        # somebody was still waiting at the end
     recovery_ms: float   # infinite: never
-    usual_ms: float      # the median wait before the fault
+    usual_ms: float      # 99 % waited no longer in the second before the fault
     seconds: list        # (second, ok, failed, slowest ms)
 
 
@@ -40,12 +40,12 @@ def judge(rows, outcomes, load, fault_us, end_us):
     served = good & (rows[:, STATUS] != 101)
     # A download is long without a pause: what counts is for how long nothing came.
     latency = rows[:, SILENCE] if load.expect == "large" else rows[:, END] - rows[:, DUE]
-    usual = latency[served & (rows[:, END] < fault_us)]
+    usual = latency[served & (rows[:, END] < fault_us) & (rows[:, END] >= fault_us - 1_000_000)]
     pause, endless = longest_pause(rows, served, latency, load.closed, fault_us, end_us)
     return Seen(requests=len(rows), failed=int((~good).sum()) - (broken if websocket else 0),
                 broken=broken if websocket else 0, pause_ms=pause / 1e3, endless=endless,
                 recovery_ms=recovery(rows, served, latency, fault_us, end_us) / 1e3,
-                usual_ms=float(numpy.median(usual)) / 1e3 if len(usual) else 0.0, seconds=by_second(rows, good))
+                usual_ms=float(numpy.percentile(usual, 99)) / 1e3 if len(usual) else 0.0, seconds=by_second(rows, good))
 
 
 def longest_pause(rows, served, latency, closed, fault_us, end_us):

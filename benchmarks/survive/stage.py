@@ -49,9 +49,16 @@ class Stage(Cloud):
         spec = self.apache_class()
         if self.load.site == "wordpress":
             # It is ready when it has made a page; on a host that has never served it, that is most of its start.
-            return {**spec, "environment": self.wordpress.environment(), "ready": {"http": "/", "timeout_s": 60}}
-        spec["environment"]["CONF"] = self.path("site", f"{self.load.site}.conf")
+            environment = self.php(self.wordpress.environment())
+            return {**spec, "environment": environment, "ready": {"http": "/", "timeout_s": 60}}
+        if self.load.site == "php":
+            spec["environment"] = self.php(spec["environment"])
+        else:
+            spec["environment"]["CONF"] = self.path("site", f"{self.load.site}.conf")
         return {**spec, "concurrency": self.load.concurrency}
+
+    def php(self, environment):
+        return {**environment, "APACHE_CONF": environment["CONF"], "CONF": self.path("site", "php.conf")}
 
     def start_server(self, host):
         spec = self.spec()
@@ -147,6 +154,14 @@ class Stage(Cloud):
         """Proportional set size of the proxy and of all on the hosts."""
         namespaces = (self.network.proxy, *self.network.hosts.values())
         return sum(pss_kb(pid) for namespace in namespaces for pid in namespace.pids()) / 1024
+
+    def first_answers_ms(self, host):
+        """The slowest of the first ones to others than who asks whether it is ready, as PHP's server has logged it; 0: of files."""
+        log = self.path("run", f"took-{self.network.address(host)}.log")
+        if not os.path.exists(log):
+            return 0.0
+        with open(log) as file:
+            return max((int(line) / 1e3 for line in file.readlines()[1:4]), default=0.0)
 
     def posts(self):
         """{which: how often it was served}."""
