@@ -44,7 +44,12 @@ bool SetScores(EngineState& state, const std::string& class_name, const HostColu
 
 std::shared_ptr<HostColumns> HostsNow(EngineState& state) {
   fc_hosts* hosts = nullptr;
-  const int32_t code = fc_engine_hosts(state.Use(), &hosts);
+  fc_engine* const engine = state.Use();
+  int32_t code;
+  {
+    const py::gil_scoped_release release;
+    code = fc_engine_hosts(engine, &hosts);
+  }
   if (code != FC_OK) Raise(code, nullptr);
   return std::make_shared<HostColumns>(std::shared_ptr<const fc_hosts>(hosts, &fc_hosts_release));
 }
@@ -62,8 +67,12 @@ bool SetScoresByName(EngineState& state, const std::string& class_name, const py
   for (const std::string& name : names) ids.push_back(ToStr(name));
   fc_error error = FC_ERROR_INIT;
   int32_t code = FC_OK;
-  const bool open = state.SetScores(ToStr(class_name), ids.data(), values.data(),
-                                    static_cast<uint32_t>(ids.size()), valid_ns, &code, &error);
+  bool open;
+  {
+    const py::gil_scoped_release release;
+    open = state.SetScores(ToStr(class_name), ids.data(), values.data(), static_cast<uint32_t>(ids.size()),
+                           valid_ns, &code, &error);
+  }
   if (code != FC_OK) Raise(code, &error);
   return open;
 }
