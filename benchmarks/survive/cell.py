@@ -30,7 +30,7 @@ class Cell:
     memory_mb: float
     verdict_ms: float     # ours: the longest deadline after which a host was judged; 0: none was needed
     start_ms: float       # ours: the slowest start of the container after the fault
-    first_ms: float       # ours, of PHP: the slowest of the first answers on the next host, as its server says
+    first_ms: float       # ours, of PHP: the slowest of a fresh copy's first answers, as its server says
     late_ms: float        # the load's own: its latest request
     seconds: list
 
@@ -55,7 +55,7 @@ def run(name, proxy, fault, load, folder):
         sleep_until(begin + WARM * 0.75)
         memory = stage.memory_mb()
         victim = proxy.victim_of(stage)
-        seen = container_starts(stage)
+        seen, logs = container_starts(stage), stage.answer_logs()
         for after, act in fault.steps:
             sleep_until(begin + WARM + after)
             act(stage, victim)
@@ -63,7 +63,7 @@ def run(name, proxy, fault, load, folder):
         started = [ms for host, all_of_it in container_starts(stage).items() for ms in all_of_it[len(seen[host]):]]
         verdicts = [float(ms) for ms in re.findall(r"judged in ([\d.]+) ms", stage.read("proxy.err"))]
         posts = stage.posts()
-        first = stage.first_answers_ms(stage.other(victim)) if proxy.containers == 1 else 0.0
+        first = stage.first_answers_ms(stage.answer_logs() - logs)
     rows = ledger.read(path)
     ledger.pack(path)
     os.remove(path)

@@ -50,11 +50,13 @@ def judge(rows, outcomes, load, fault_us, end_us):
 
 def longest_pause(rows, served, latency, closed, fault_us, end_us):
     """Of a closed loop: from the due time of a client's request to the client's next success. Of an open loop, in which each
-    request is somebody else: the longest wait, or the longest time without a success for anybody."""
+    request is somebody else: the longest wait, or the longest time without a success for anybody, beyond the time between two
+    requests, in which nobody wants one."""
     if not closed:
         ends = numpy.sort(rows[served, END])
         ends = numpy.concatenate(([fault_us], ends[ends >= fault_us], [end_us]))
-        gap = int(numpy.diff(numpy.sort(ends)).max(initial=0))
+        between = int(numpy.median(numpy.diff(numpy.sort(rows[:, DUE])))) if len(rows) > 1 else 0
+        gap = int(numpy.diff(numpy.sort(ends)).max(initial=0)) - between
         waits = latency[rows[:, END] >= fault_us]
         still = bool((~served & (rows[:, END] >= end_us)).any())
         return max(gap, int(waits.max(initial=0))), still

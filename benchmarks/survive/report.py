@@ -32,6 +32,10 @@ def missed(cell):
         yield f"a pause of {cell.pause_ms:.0f} ms, and not within {bound_ms(cell):.0f} ms"
 
 
+def misses(cells):
+    return [f"{cell.fault}/{cell.load}: {why}" for cell in cells if cell.proxy == OURS for why in missed(cell)]
+
+
 # ---- text --------------------------------------------------------------------------------------------
 
 def duration(ms, endless=False):
@@ -63,8 +67,17 @@ def named(names, table):
     return [name for name in table if name in names]
 
 
+def compared(cells):
+    """Those in which every proxy met the same."""
+    names = {cell.proxy for cell in cells}
+    met = {name: {(cell.fault, cell.load) for cell in cells if cell.proxy == name} for name in names}
+    common = set.intersection(*met.values()) if met else set()
+    return [cell for cell in cells if (cell.fault, cell.load) in common]
+
+
 def summary(cells, known):
     """One row a proxy, over all cells in which a host died."""
+    cells = compared(cells)
     rows = []
     for name in named({cell.proxy for cell in cells}, known):
         mine = [cell for cell in cells if cell.proxy == name and cell.fault != "none"]
@@ -126,10 +139,22 @@ def write(cells, known, folder):
         file.write(summary(cells, known))
     with open(os.path.join(folder, "table.md"), "w") as file:
         file.write(text(cells, known))
-    plots.write(cells, named({cell.proxy for cell in cells}, known), folder, WARM)
+    plots.write(compared(cells), named({cell.proxy for cell in cells}, known), folder, WARM)
+
+
+def ours(cells):
+    """Faults over loads."""
+    loads = named({cell.load for cell in cells}, LOADS)
+    rows = []
+    for fault in named({cell.fault for cell in cells}, FAULTS):
+        at = {cell.load: cell for cell in cells if cell.fault == fault}
+        rows.append([fault, *(short(at[load]) if load in at else "–" for load in loads)])
+    return markdown(["fault", *loads], rows)
 
 
 def text(cells, known):
+    every = cells
+    cells = compared(every)
     parts = [summary(cells, known)]
     for load in named({cell.load for cell in cells}, LOADS):
         mine = [cell for cell in cells if cell.load == load]
@@ -141,7 +166,11 @@ def text(cells, known):
         if len({cell.load for cell in mine}) > 1:
             parts.append(f"When {FAULTS[fault].what} (`{fault}`), failed · longest pause:\n\n"
                          + crossed(mine, known, "load", LOADS, short))
-    parts.append("Every run:\n\n" + details(cells, known))
+    if len(every) > len(cells):
+        mine = [cell for cell in every if cell.proxy == OURS]
+        parts.append(f"{OURS}, every fault under every load, failed · longest pause:\n\n" + ours(mine))
+        parts.append("Of these, our goal is missed by: " + ("; ".join(misses(mine)) or "none") + ".\n")
+    parts.append("Every run that all have met:\n\n" + details(cells, known))
     return "\n".join(parts)
 
 

@@ -155,13 +155,18 @@ class Stage(Cloud):
         namespaces = (self.network.proxy, *self.network.hosts.values())
         return sum(pss_kb(pid) for namespace in namespaces for pid in namespace.pids()) / 1024
 
-    def first_answers_ms(self, host):
-        """The slowest of the first ones to others than who asks whether it is ready, as PHP's server has logged it; 0: of files."""
-        log = self.path("run", f"took-{self.network.address(host)}.log")
-        if not os.path.exists(log):
-            return 0.0
-        with open(log) as file:
-            return max((int(line) / 1e3 for line in file.readlines()[1:4]), default=0.0)
+    def answer_logs(self):
+        """Of each copy of PHP's server that has run, wherever: what its answers took."""
+        return set(glob.glob(self.path("run", "took-*.log")))
+
+    @staticmethod
+    def first_answers_ms(logs):
+        """The slowest of the first ones to others than who asks whether it is ready; 0: of files."""
+        slowest = 0.0
+        for log in logs:
+            with open(log) as file:
+                slowest = max([slowest, *(int(line) / 1e3 for line in file.readlines()[1:4])])
+        return slowest
 
     def posts(self):
         """{which: how often it was served}."""

@@ -124,6 +124,7 @@ void ReadTimeouts(Fields& fields, TimeoutConfig* timeouts, std::string* error) {
   ms.Read("response_ms", &timeouts->response, 1, kMaxMs);
   ms.Read("tunnel_ms", &timeouts->tunnel, 1, kMaxMs);
   ms.Read("upstream_idle_ms", &timeouts->upstream_idle, 1, kMaxMs);
+  ms.Read("hold_ms", &timeouts->hold, 0, kMaxMs);
   ms.Read("wait_ms", &timeouts->wait, 1, kMaxMs);
   ms.Read("start_ms", &timeouts->start, 1, kMaxMs);
   ms.Read("drain_ms", &timeouts->drain, 0, kMaxMs);

@@ -24,6 +24,8 @@ struct TimeoutConfig {  // ms
   uint32_t tunnel = 600000;
   // Less than the 5 s after which Apache closes, so that it is seldom the container who closes first.
   uint32_t upstream_idle = 4000;
+  // Longer than a lost host needs to be noticed; 0: nothing is held back.
+  uint32_t hold = 100;
   uint32_t wait = 0;
   uint32_t start = 0;
   uint32_t drain = 30000;

@@ -23,14 +23,15 @@ Context::Context(uv_loop_t* own_loop, const Config& own_config)
       connect(config.timeouts.connect, Upstream::OnTimeout),
       response(config.timeouts.response, Upstream::OnTimeout),
       tunnel(config.timeouts.tunnel, Upstream::OnTimeout),
-      upstream_idle(config.timeouts.upstream_idle, Upstream::OnTimeout) {}
+      upstream_idle(config.timeouts.upstream_idle, Upstream::OnTimeout),
+      hold(config.timeouts.hold, Exchange::OnHeldLongEnough) {}
 
 Context::~Context() = default;
 
 void Context::Expire() {
   // The client's first: if both sides have waited for the same time it is the one that owes bytes.
   for (TimeoutQueue* queue :
-       {&header, &idle, &body, &send, &linger, &connect, &response, &tunnel, &upstream_idle}) {
+       {&header, &idle, &body, &send, &linger, &connect, &response, &tunnel, &upstream_idle, &hold}) {
     queue->Expire(now());
   }
   if (spare_exchanges.size() > kMostSpare) spare_exchanges.resize(kMostSpare);

@@ -60,6 +60,7 @@ struct Context {
   TimeoutQueue response;
   TimeoutQueue tunnel;
   TimeoutQueue upstream_idle;
+  TimeoutQueue hold;
 
   std::vector<std::unique_ptr<Exchange>> spare_exchanges;
   std::vector<Downstream*> clients;  // each knows its index

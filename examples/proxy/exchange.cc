@@ -12,6 +12,7 @@ namespace proxy {
 namespace {
 
 constexpr size_t kMaxHeldBody = 64 * 1024;
+constexpr size_t kMaxKept = 64 * 1024;
 constexpr size_t kMaxLogged = 1024;
 constexpr uint32_t kMaxAttempts = 16;
 // A request that cannot be sent again goes to a pooled connection only if that was just used: the container
@@ -46,7 +47,7 @@ void Exchange::Reset() {
   attempts_ = reason_ = 0;
   ticket_.id = 0;
   held_ = true;
-  written_ = reused_ = fresh_ = client_ended_ = upstream_ended_ = false;
+  written_ = reused_ = fresh_ = forwarded_ = client_ended_ = upstream_ended_ = false;
   tunnel_in_ = tunnel_out_ = 0;
   wire_.clear();
   method_.clear();
@@ -147,7 +148,7 @@ Upstream* Exchange::TakePooled() {
 }
 
 void Exchange::BeginResponse() {
-  if (response_.begun()) {
+  if (forwarded_) {
     wire_.resize(head_size_ - 2);  // the head without its end, and what an earlier attempt has added
     response_.BeginRest(&wire_);
     wire_.append("\r\n");
@@ -207,20 +208,58 @@ void Exchange::Received(std::string_view data) {
   response_.set_request_complete(request_.complete());
   Output& out = context_->to_client;
   const Progress progress = response_.Feed(data, &out);
-  if (!out.empty()) client_->Send(&out);
-  if (progress == Progress::kDone) return Complete();
-  if (progress == Progress::kSwitched) return BeginTunnel();
   if (progress == Progress::kBad) {
+    out.Clear();
     DropUpstream();
     EndTicket(FC_OUTCOME_OK);
     return Fail(502, "bad response", 0);
   }
+  if (!out.empty()) Forward(&out, progress != Progress::kMore);
+  if (progress == Progress::kDone) return Complete();
+  if (progress == Progress::kSwitched) return BeginTunnel();
   context_->routes.Alive(ticket_);  // the end of a ticket says the same
   // A server that writes head and body apart, with Nagle's algorithm on, waits for this before it sends the
   // rest: 40 ms.
   if (first) upstream_->AcknowledgeNow();
   if (client_->queued() > kMaxQueued) upstream_->StopReading();
 }
+
+bool Exchange::KeepsResponse() const {
+  return !forwarded_ && response_.begun() && context_->config.timeouts.hold != 0 && held_ &&
+         request_.idempotent() && request_.complete() && !(response_.resumable() && request_.resumable());
+}
+
+void Exchange::Forward(Output* out, bool whole) {
+  if (!whole && KeepsResponse()) {
+    if (!keep_timeout_.running()) {
+      kept_since_ = context_->now();
+      context_->hold.Start(&keep_timeout_, kept_since_);
+    }
+    for (const uv_buf_t& buffer : out->Buffers()) kept_.append(buffer.base, buffer.len);
+    out->Clear();
+    // One that is slow for no reason that can be seen is forwarded as it comes.
+    if (kept_.size() > kMaxKept || context_->now() - kept_since_ >= context_->config.timeouts.hold)
+      ForwardKept();
+    return;
+  }
+  if (!kept_.empty()) ForwardKept();
+  forwarded_ = response_.begun();
+  if (!out->empty()) client_->Send(out);
+}
+
+void Exchange::ForwardKept() {
+  keep_timeout_.Stop();
+  forwarded_ = true;
+  client_->Send(kept_);
+  kept_.clear();
+}
+
+void Exchange::DropKept() {
+  keep_timeout_.Stop();
+  kept_.clear();
+}
+
+void Exchange::OnHeldLongEnough(void* exchange) { static_cast<Exchange*>(exchange)->ForwardKept(); }
 
 void Exchange::ClientSent() {
   const bool reads = state_ == State::kActive || (state_ == State::kTunnel && !upstream_ended_);
@@ -242,8 +281,11 @@ void Exchange::UpstreamEnded(int error) {
   if (error == UV_EOF && response_.begun()) {
     Output& out = context_->to_client;
     const Progress progress = response_.End(&out);
-    if (!out.empty()) client_->Send(&out);
-    if (progress == Progress::kDone) return Complete();
+    if (progress == Progress::kDone) {
+      Forward(&out, true);
+      return Complete();
+    }
+    out.Clear();
   }
   Retry(reused_ && !response_.received() ? FC_OUTCOME_STALE_CONNECTION : FC_OUTCOME_CLOSED);
 }
@@ -273,13 +315,14 @@ void Exchange::Lost() {
 void Exchange::Retry(uint32_t outcome) {
   context_->metrics.CountRetry(outcome);
   DropUpstream();
+  DropKept();
   fresh_ = true;
   if (attempts_ >= kMaxAttempts) {
     EndTicket(outcome);
     return Fail(502, OutcomeName(outcome), 0);
   }
   // Forwarded, and not to be had again.
-  const bool begun = response_.begun() && !(response_.resumable() && request_.resumable());
+  const bool begun = forwarded_ && !(response_.resumable() && request_.resumable());
   const fc_attempt attempt = {sizeof(fc_attempt), outcome,
                               written_ ? 1u : 0u, request_.idempotent() ? 1u : 0u,
                               held_ ? 1u : 0u,    begun ? 1u : 0u};
@@ -343,10 +386,11 @@ void Exchange::ClientGone() {
 
 // There is no ticket and no container's connection any more.
 void Exchange::Fail(int status, const char* error, uint64_t retry_after_ns) {
-  if (response_.begun()) {
+  if (forwarded_) {
     Account(0, error);
     return client_->Abort();
   }
+  response_.Begin({});  // what was kept of one is not sent
   Account(status, error);
   const bool keep_alive = request_.complete() && request_.persistent() && context_->KeepsClients();
   Output& out = context_->to_client;
@@ -360,6 +404,7 @@ void Exchange::Fail(int status, const char* error, uint64_t retry_after_ns) {
 void Exchange::Account(int status, const char* error) {
   if (state_ == State::kTunnel) --context_->metrics.tunnels;
   state_ = State::kIdle;
+  DropKept();
   --context_->metrics.in_flight;
   const uint64_t total = uv_hrtime() - begun_ns_;
   context_->metrics.CountRequest(status, total, bytes_in(), bytes_out());

@@ -13,6 +13,7 @@
 #include "examples/proxy/parser.h"
 #include "examples/proxy/request.h"
 #include "examples/proxy/response.h"
+#include "examples/proxy/timeouts.h"
 #include "fastcontainer.h"
 
 namespace proxy {
@@ -23,7 +24,7 @@ class Upstream;
 
 class Exchange {
  public:
-  explicit Exchange(Context* context) : context_(context) {}
+  explicit Exchange(Context* context) : context_(context), keep_timeout_(this) {}
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
@@ -50,6 +51,8 @@ class Exchange {
   void UpstreamEnded(int error);
   void UpstreamSent();
   void UpstreamTimedOut();
+  // A response has been held back for long enough.
+  static void OnHeldLongEnough(void* exchange);
 
   // By the client's connection, once the container has agreed to another protocol
   void TunnelData(std::string_view data);
@@ -72,6 +75,10 @@ class Exchange {
   uint32_t RouteFlags() const;
   void Attempt();
   void BeginResponse();
+  bool KeepsResponse() const;
+  void Forward(Output* out, bool whole);
+  void ForwardKept();
+  void DropKept();
   Upstream* TakePooled();
   void SendHeld();
   void Hold(Output* out);
@@ -105,6 +112,13 @@ class Exchange {
   bool written_ = false;  // by this attempt: at least one byte
   bool reused_ = false;   // this attempt's connection came from a pool
   bool fresh_ = false;    // the next must not
+
+  // The begin of a response that could not go on from another server: as long as nothing of it is forwarded,
+  // another server can be asked for all of it.
+  std::string kept_;
+  uint64_t kept_since_ = 0;
+  Timeout keep_timeout_;
+  bool forwarded_ = false;  // the head at least
 
   uint64_t tunnel_in_ = 0;  // from the client
   uint64_t tunnel_out_ = 0;

@@ -19,10 +19,13 @@ constexpr Nanos kWantEvery = 100 * kMillisecond;
 // A lease is given up so long before its dispatcher would: more than a datagram and a loop may be late.
 constexpr Nanos kLeaseMargin = 500 * kMillisecond;
 constexpr Nanos kFullHolds = 1 * kSecond;
+// While every host is only busy, as after the loss of one that ran many containers, its requests wait so
+// long.
+constexpr Nanos kMostBusy = 20 * kSecond;
 
 }  // namespace
 
-void Router::Core::BeginAsk(Container& c) {
+void Router::Core::BeginAsk(Container& c, Nanos delay) {
   c.ask = Ask{};
   c.ask.request = next_request_++;
   c.ask.host = c.host;
@@ -30,7 +33,17 @@ void Router::Core::BeginAsk(Container& c) {
   ++c.host->asking;
   asking_.insert(&c);
   hosts_.Guard(*c.host);
-  SendAsk(c);
+  if (delay == 0) return SendAsk(c);
+  SendAskAfter(c, delay);
+}
+
+// Spread: those who asked together must not ask together again.
+void Router::Core::SendAskAfter(Container& c, Nanos delay) {
+  delay += static_cast<Nanos>(random_() % static_cast<uint64_t>(delay / 2));
+  c.ask.timer = reactor_.After(delay, [this, &c] {
+    c.ask.timer = 0;
+    SendAsk(c);
+  });
 }
 
 void Router::Core::SendAsk(Container& c) {
@@ -48,17 +61,11 @@ void Router::Core::SendAsk(Container& c) {
   m.epoch = c.epoch;
   m.spec_revision = std::max(c.spec_revision, c.class_revision);
   m.suspect = c.suspect;
-  m.waiting = static_cast<uint32_t>(c.waiting.size());
+  m.waiting = c.waiting.size() + c.paused.size();
   c.ask.sent = now;
   channel_->Send(c.host->dispatcher, m);
   const Nanos most = c.ask.starting ? kAskWhileStarting : kAskLast;
-  // Spread, from the second on: those who asked together must not ask together again.
-  Nanos delay = std::min(kAskFirst << std::min(c.ask.tries++, 10), most);
-  if (c.ask.tries > 1) delay += static_cast<Nanos>(random_() % static_cast<uint64_t>(delay / 2));
-  c.ask.timer = reactor_.After(delay, [this, &c] {
-    c.ask.timer = 0;
-    SendAsk(c);
-  });
+  SendAskAfter(c, std::min(kAskFirst << std::min(c.ask.tries++, 10), most));
 }
 
 void Router::Core::EndAsk(Container& c) {
@@ -140,6 +147,7 @@ void Router::Core::OnGrant(Container& c, HostState& host, const Message& m, Nano
                                             : RouteReason::kAcquired;
     EndAsk(c);
     c.suspect = false;
+    c.busy_since = 0;
   }
   const uint32_t before = renewal ? c.lease->slots : 0;
   Lease& lease = InstallLease(c, host, m);
@@ -168,12 +176,23 @@ Lease& Router::Core::InstallLease(Container& c, HostState& host, const Message& 
     std::memcpy(&lease.sockaddress, &name, sizeof(lease.sockaddress));
     c.lease = &lease;
     ++stats_.leases;
+    Resume(c);
   }
   c.lease->usable = true;
   c.lease->held = false;
   c.lease->epoch = std::max(c.lease->epoch, m.epoch);  // grants may overtake each other
   c.lease->slots = std::max<uint32_t>(m.slots, 1);
   return *c.lease;
+}
+
+// Another instance is no reason to pause.
+void Router::Core::Resume(Container& c) {
+  while (!c.paused.empty()) {
+    Waiter& w = *c.paused.front();
+    reactor_.CancelTimer(std::exchange(w.pause, 0));
+    c.paused.pop_front();
+    c.waiting.push_front(&w);
+  }
 }
 
 void Router::Core::DropLease(Container& c, bool release) {
@@ -204,7 +223,7 @@ void Router::Core::SendLease(const Lease& lease, MessageType type) {
   m.instance = lease.endpoint;
   m.open = lease.open;
   m.slots = lease.slots;
-  m.waiting = static_cast<uint32_t>(lease.container->waiting.size());
+  m.waiting = lease.container->waiting.size();
   m.busy_ns = lease.busy_ns;
   channel_->Send(lease.host->dispatcher, m);
 }
@@ -308,7 +327,15 @@ void Router::Core::OnMoved(Container& c, const Message& m) {
 void Router::Core::OnFull(Container& c, HostState& host, const Message& m, Nanos now) {
   EndAsk(c);
   c.full.emplace_back(&host, now + std::max(m.retry_after, kFullHolds));
-  Relocate(c, "full");
+  // Busy for a moment, and so are the others: its turn comes here as well as there.
+  const bool busy = m.retry_after > 0 && m.retry_after < kFullHolds;
+  if (!busy || (!options_.no_relocation && c.rounds < kMostRounds && !Candidates(c, &host, 1).empty()))
+    return Relocate(c, "full");
+  if (c.busy_since == 0) c.busy_since = now;
+  if (now - c.busy_since < kMostBusy) return BeginAsk(c, m.retry_after);
+  c.busy_since = 0;
+  c.rounds = 0;
+  FailAll(c, {RouteCode::kNoHost, absl::StrCat("no host takes ", c.id, ": ", m.reason), m.retry_after});
 }
 
 void Router::Core::OnFailed(Container& c, const Message& m, Nanos now) {

@@ -119,6 +119,8 @@ struct alignas(64) Container {
   // Most have one lease at a time, and it stands here: both lines are fetched at once.
   Lease first_lease;
 
+  bool Wanted() const { return !waiting.empty() || !paused.empty(); }
+  WaitList<Waiter> paused;  // not to meet the same instance again at once; the next one serves them
   uint64_t hash = 0;
   bool known = false;  // records were read
   Spec spec;
@@ -136,8 +138,9 @@ struct alignas(64) Container {
   Ask ask;
   std::unique_ptr<Relocation> relocation;
   int rounds = 0;                  // relocations since it last served
+  Nanos busy_since = 0;            // every host for it says FULL for a moment; 0: not so
   bool reading = false;            // a linearizable read of its placement is on its way
-  uint32_t held = 0;               // by what waits for a timer and is in no list
+  uint32_t held = 0;               // by Place(), which waits for a timer
   std::vector<size_t> key_hashes;  // of keys_
   Nanos failed_until = 0;
   RouteError failure;
@@ -152,6 +155,8 @@ struct alignas(64) Container {
 // Starts that nobody may need: few a second, and enough at once for a host whose containers are in use.
 inline constexpr double kPreparesPerSecond = 10;
 inline constexpr double kPrepareBurst = 40;
+
+inline constexpr int kMostRounds = 3;
 
 // Sets of containers are walked in the order of their names: a simulation's seed reproduces its run.
 struct ByName {
@@ -304,7 +309,8 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   // ask.cc
   void OnMessage(const Address& from, const Message& message);
   void OnSendError(const Address& to, int error);
-  void BeginAsk(Container& c);
+  void BeginAsk(Container& c, Nanos delay = 0);
+  void SendAskAfter(Container& c, Nanos delay);
   void SendAsk(Container& c);
   void EndAsk(Container& c);
   void OnGrant(Container& c, HostState& host, const Message& message, Nanos now);
@@ -320,6 +326,7 @@ class Router::Core final : public HostObserver, public Directory::Observer {
   void Report(Lease& lease);
   void WantSlots(Container& c);
   void SendLease(const Lease& lease, MessageType type);
+  void Resume(Container& c);
   void DropLease(Container& c, bool release);
   void SendPrepare(const Container& c, HostState& suspect, HostState& candidate);
   void Retire(Lease& lease);

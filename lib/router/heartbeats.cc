@@ -67,7 +67,7 @@ void Router::Core::StillBeating(HostState& host) {
   const std::vector<Container*> waiting(relocating_.begin(), relocating_.end());
   for (Container* c : waiting) {
     if (!AwaitsHeartbeat(*c, host)) continue;
-    if (c->waiting.empty()) {
+    if (!c->Wanted()) {
       EndRelocation(*c, false, HeldUp(*c));
     } else {
       awaited = true;

@@ -17,8 +17,7 @@ constexpr size_t kShrinkFrom = 4'096;
 }  // namespace
 
 bool Router::Core::Idle(const Container& c, Nanos now) const {
-  if (!c.waiting.empty() || c.held > 0 || c.ask.request != 0 || c.relocation != nullptr || c.reading)
-    return false;
+  if (c.Wanted() || c.held > 0 || c.ask.request != 0 || c.relocation != nullptr || c.reading) return false;
   if (c.suspect || c.failed_until > now || !c.more_leases.empty()) return false;
   // A store that was put back may say less than is known.
   const Replica* replica = c.placement.Find(0);

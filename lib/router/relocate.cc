@@ -12,7 +12,6 @@ namespace {
 
 constexpr size_t kMostCandidates = 8;
 constexpr size_t kProbedAtOnce = 3;
-constexpr int kMostRounds = 3;
 // A candidate that the policy ranks higher has this time to answer before one that has answered is taken:
 // else whoever answers first gets every container, which is no policy at all.
 constexpr Nanos kBetterAnswers = 3 * kMillisecond;

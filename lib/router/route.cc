@@ -75,16 +75,14 @@ RouteCode Router::Core::Enqueue(Container* container, std::string key, const Rou
     return RouteCode::kPending;
   }
   if (pause > 0) {
-    ++container->held;
+    container->paused.push_back(&w);
     w.pause = reactor_.After(pause, [this, &w] {
       w.pause = 0;
-      --w.container->held;
+      w.container->paused.erase(&w);
       w.container->waiting.push_front(&w);
       Pump(*w.container);
     });
-    return RouteCode::kPending;
-  }
-  if (attempt == 1) {
+  } else if (attempt == 1) {
     container->waiting.push_back(&w);
   } else {
     container->waiting.push_front(&w);
@@ -94,8 +92,9 @@ RouteCode Router::Core::Enqueue(Container* container, std::string key, const Rou
 }
 
 void Router::Core::Pump(Container& c) {
-  if (c.waiting.empty() || c.relocation != nullptr || shutting_down_) return;
+  if (!c.Wanted() || c.relocation != nullptr || shutting_down_) return;
   const Nanos now = reactor_.Now();
+  if (c.waiting.empty() && Usable(c, now)) return;  // those who pause have their time
   if (!Load(c)) return;
   if (c.failed_until > now) return FailAll(c, c.failure);
   if (c.host == nullptr) return Relocate(c, "new");
@@ -171,8 +170,11 @@ bool Router::Core::Cancel(RouteOp op) {
 
 void Router::Core::Forget(Waiter& waiter) {
   if (waiter.container != nullptr) {
-    waiter.container->waiting.erase(&waiter);
-    if (reactor_.CancelTimer(waiter.pause)) --waiter.container->held;
+    if (reactor_.CancelTimer(waiter.pause)) {
+      waiter.container->paused.erase(&waiter);
+    } else {
+      waiter.container->waiting.erase(&waiter);
+    }
   } else {
     std::erase(resolving_, &waiter);
   }

@@ -204,6 +204,7 @@ RouteCode Router::Core::Retry(TicketId ticket, const Attempt& attempt, const Rou
   if (slot == nullptr) return RouteCode::kNotFound;
   Lease& lease = *slot->lease;
   Container& c = *lease.container;
+  const bool current = &lease == c.lease;
   const uint32_t number = slot->attempt + 1;
   // An attempt that this process itself gave up, because it took the host for lost, is not held against the
   // request.
@@ -217,9 +218,10 @@ RouteCode Router::Core::Retry(TicketId ticket, const Attempt& attempt, const Rou
   ++stats_.retries;
   const Nanos now = reactor_.Now();
   // A container may die process by process and answer to the last: its requests must not use up their
-  // attempts on it.
+  // attempts on it. The next instance serves them at once.
   const bool broken = attempt.outcome == Outcome::kClosed || attempt.outcome == Outcome::kRefused;
-  const Nanos pause = broken && number > 2 ? kPauses[std::min<size_t>(number - 3, kPauses.size() - 1)] : 0;
+  const Nanos pause =
+      broken && current && number > 2 ? kPauses[std::min<size_t>(number - 3, kPauses.size() - 1)] : 0;
   // What it waited for so far was not its fault, but its deadline stays that of the request.
   if (pause == 0 && Usable(c, now) && c.waiting.empty() && c.lease->open < c.lease->slots &&
       hosts_.Fresh(*c.host, now)) {

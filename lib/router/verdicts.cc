@@ -87,7 +87,7 @@ void Router::Core::LoseHost(HostState& host, absl::FunctionRef<bool(const Contai
         LoseTickets(host, c, reason);
         DropLease(*c, /*release=*/false);
         if (c->ask.request != 0) EndAsk(*c);
-        if (!c->waiting.empty() && c->relocation == nullptr) Relocate(*c, why);
+        if (c->Wanted() && c->relocation == nullptr) Relocate(*c, why);
       } else {
         const HostState* outer = std::exchange(serving_, &host);
         Pump(*c);
@@ -136,7 +136,7 @@ void Router::Core::Prepare(HostState& host, absl::FunctionRef<bool(const Contain
   if (found == on_host_.end()) return;
   size_t looked = 0;
   for (Container* c : found->second) {
-    if (c->waiting.empty() && (c->lease == nullptr || c->lease->open == 0)) continue;
+    if (!c->Wanted() && (c->lease == nullptr || c->lease->open == 0)) continue;
     if (spared(*c)) continue;
     if (++looked > kMostSuspects) return;
     const std::vector<HostState*> candidates = Candidates(*c, &host, 2);

@@ -1,5 +1,6 @@
 #include "lib/runtime/process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <xxhash.h>
@@ -122,8 +123,7 @@ absl::Status ProcessRuntime::Launch(const StartRequest& request, Instance& insta
   record.boot_id = boot_id_;
   if (cgroups_) record.cgroup = cgroups_->PathFor(record.instance);
   // The intent: should this process die after the spawn, the next incarnation knows what to look for.
-  if (absl::Status status = state_.Write(record, StateFolder::Durability::kFlushed); !status.ok())
-    return status;
+  if (absl::Status status = state_.Write(record); !status.ok()) return status;
   const absl::Status status = SpawnInto(request, output->fd.get(), instance);
   if (status.ok()) return status;
   if (!record.cgroup.empty()) RemoveInstanceCgroup(record.cgroup);
@@ -150,6 +150,7 @@ absl::Status ProcessRuntime::SpawnInto(const StartRequest& request, int output, 
   spawn.directory = request.spec.directory;
   spawn.output = output;
   UniqueFd procs;
+  UniqueFd folder;
   if (cgroups_) {
     absl::StatusOr<UniqueFd> made = cgroups_->Make(record.instance);
     if (made.ok())
@@ -157,6 +158,8 @@ absl::Status ProcessRuntime::SpawnInto(const StartRequest& request, int output, 
     else
       Log(LogLevel::kWarning, made.status().message());
     spawn.cgroup_procs = procs.get();
+    folder = UniqueFd(open(record.cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    spawn.cgroup = procs.valid() ? folder.get() : -1;
   }
   std::vector<UniqueFd> limits;
   SetLimits(request, &limits);
@@ -177,8 +180,7 @@ absl::Status ProcessRuntime::SpawnInto(const StartRequest& request, int output, 
   instance.leader_was_watched = true;
   if (const std::optional<ProcessStat> stat = ReadProcessStat(record.pid))
     record.start_time = stat->start_time;
-  // Not flushed: what a crash of the machine loses here it has ended as well.
-  if (const absl::Status status = state_.Write(record, StateFolder::Durability::kProcessCrash); !status.ok())
+  if (const absl::Status status = state_.Write(record); !status.ok())
     Log(LogLevel::kWarning, absl::StrCat(record.instance, " could not be adopted now: ", status.message()));
   return absl::OkStatus();
 }
@@ -227,8 +229,7 @@ void ProcessRuntime::OnReady(Instance& instance) {
   instance.phase = Phase::kReady;
   instance.report_exit = true;
   instance.record.ready = true;
-  if (const absl::Status status = state_.Write(instance.record, StateFolder::Durability::kProcessCrash);
-      !status.ok())
+  if (const absl::Status status = state_.Write(instance.record); !status.ok())
     Log(LogLevel::kWarning,
         absl::StrCat(instance.record.instance, " would be recovered as not ready: ", status.message()));
   StartCallback callback = std::move(instance.start);

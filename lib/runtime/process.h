@@ -34,8 +34,8 @@ namespace fastcontainer {
 // The program must stay in the foreground: when the leader ends the container has ended, and what it left
 // behind is killed.
 //
-// On the loop a start costs a clone and an exec, and one flushed write of a file of some hundred bytes (the
-// intent); all other work is in small steps. The destructor leaves the containers running, as a SIGKILL
+// On the loop a start costs a clone and an exec, and two writes of a file of some hundred bytes (not
+// flushed); all other work is in small steps. The destructor leaves the containers running, as a SIGKILL
 // would, for the next incarnation to recover, and drops the callbacks of what is in progress.
 class ProcessRuntime final : public Runtime {
  public:

@@ -35,6 +35,7 @@ class ReadinessProbe {
   bool Connected();
   void ReadAnswer();
   void Retry();
+  void TryLater();
   void Succeed();
   void CloseSocket();
 
@@ -42,10 +43,10 @@ class ReadinessProbe {
   const Address address_;
   const std::string path_;
   Callback ready_;
+  const Nanos began_;
   UniqueFd socket_;
   bool asked_ = false;  // the request has been sent
   std::string answer_;
-  Nanos delay_;
   Reactor::TimerId timer_ = 0;  // the next try, or the end of this one
 };
 

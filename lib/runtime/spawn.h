@@ -18,14 +18,15 @@ struct SpawnRequest {
   std::vector<std::string> environment;
   std::string directory;         // "": this process's
   int output = -1;               // becomes stdout and stderr; stdin is /dev/null
-  int cgroup_procs = -1;         // written to by the child before it becomes the program; -1: none
+  int cgroup = -1;               // folder in which the child is made (Linux 5.7); -1: none
+  int cgroup_procs = -1;         // of the same: written to by the child where that is not possible
   std::vector<int> limit_procs;  // likewise, of the cgroups that only limit it
 };
 
 struct SpawnedProcess {
   pid_t pid = 0;
   UniqueFd pidfd;          // made with the process: it can name no other one
-  bool in_cgroup = false;  // false: cgroup_procs was -1 or the kernel refused
+  bool in_cgroup = false;  // false: none was named, or the kernel refused
   bool limited = true;     // false: the kernel refused one of limit_procs
 };
 

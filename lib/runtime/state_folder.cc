@@ -155,54 +155,41 @@ absl::StatusOr<InstanceRecord> DecodeInstanceRecord(std::string_view text) {
   return record;
 }
 
-StateFolder::StateFolder(std::string path, UniqueFd folder, UniqueFd lock)
-    : path_(std::move(path)), folder_(std::move(folder)), lock_(std::move(lock)) {}
+StateFolder::StateFolder(std::string path, UniqueFd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
 
 absl::StatusOr<StateFolder> StateFolder::Open(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) return absl::UnavailableError(absl::StrCat("cannot make ", path, ": ", error.message()));
-  UniqueFd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.valid()) return absl::UnavailableError(FileError(errno, "open", path).message());
   const std::string lock_path = path + "/lock";
   UniqueFd lock(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock.valid()) return absl::UnavailableError(FileError(errno, "open", lock_path).message());
   // Two dispatchers on one folder would each stop what the other has started.
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
     return absl::UnavailableError(absl::StrCat("the state folder ", path, " is held by another process"));
-  return StateFolder(path, std::move(folder), std::move(lock));
+  return StateFolder(path, std::move(lock));
 }
 
 std::string StateFolder::PathOf(const std::string& instance) const {
   return absl::StrCat(path_, "/", FileNameFor(instance), kSuffix);
 }
 
-absl::Status StateFolder::WriteTemporary(const std::string& path, const std::string& content,
-                                         Durability durability) {
+absl::Status StateFolder::WriteTemporary(const std::string& path, const std::string& content) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!fd.valid()) return FileError(errno, "make", path);
   if (!WriteAll(fd.get(), content)) return FileError(errno, "write", path);
-  if (durability == Durability::kFlushed && fsync(fd.get()) != 0) return FileError(errno, "flush", path);
   return absl::OkStatus();
 }
 
-absl::Status StateFolder::Write(const InstanceRecord& record, Durability durability) {
+absl::Status StateFolder::Write(const InstanceRecord& record) {
   const absl::StatusOr<std::string> content = EncodeInstanceRecord(record);
   if (!content.ok()) return content.status();
   const std::string path = PathOf(record.instance);
   const std::string temporary = absl::StrCat(path, kTemporary);
-  absl::Status status = WriteTemporary(temporary, *content, durability);
+  absl::Status status = WriteTemporary(temporary, *content);
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) status = FileError(errno, "replace", path);
-  if (!status.ok()) {
-    unlink(temporary.c_str());
-    return status;
-  }
-  if (durability == Durability::kFlushed && fsync(folder_.get()) != 0) {
-    const int error = errno;
-    unlink(path.c_str());
-    return FileError(error, "flush", path_);
-  }
-  return absl::OkStatus();
+  if (!status.ok()) unlink(temporary.c_str());
+  return status;
 }
 
 absl::Status StateFolder::Remove(const std::string& instance) {
@@ -225,6 +212,10 @@ absl::StatusOr<StateFolder::Listing> StateFolder::List() {
     if (!absl::ConsumeSuffix(&name, kSuffix)) continue;
     const std::optional<std::string> content = ReadSmallFile(path);
     if (!content) return FileError(errno, "read", path);
+    if (content->empty()) {
+      unlink(path.c_str());  // the machine crashed before this was on disk, and the instance with it
+      continue;
+    }
     absl::StatusOr<InstanceRecord> record = DecodeInstanceRecord(*content);
     if (record.ok() && FileNameFor(record->instance) == name) {
       listing.records.push_back(*std::move(record));

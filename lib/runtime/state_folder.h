@@ -48,11 +48,10 @@ class StateFolder {
   // process holds it).
   static absl::StatusOr<StateFolder> Open(const std::string& path);
 
-  enum class Durability { kFlushed, kProcessCrash };
-  // Replaces the instance's file; the old one stays whole if this fails. kFlushed: on disk when it returns.
-  // kProcessCrash: only this process's death is survived, which is enough where a crash of the machine kills
-  // the subject too. Errors: ResourceExhausted (disk or quota full), Unavailable, InvalidArgument.
-  absl::Status Write(const InstanceRecord& record, Durability durability);
+  // Replaces the instance's file; the old one stays whole if this fails. This process's death is survived,
+  // not the machine's: it ends the instance too, and a flush takes as long as a third of a start. Errors:
+  // ResourceExhausted (disk or quota full), Unavailable, InvalidArgument.
+  absl::Status Write(const InstanceRecord& record);
   absl::Status Remove(const std::string& instance);
 
   struct Listing {
@@ -65,12 +64,11 @@ class StateFolder {
   const std::string& path() const { return path_; }
 
  private:
-  StateFolder(std::string path, UniqueFd folder, UniqueFd lock);
+  StateFolder(std::string path, UniqueFd lock);
   std::string PathOf(const std::string& instance) const;
-  absl::Status WriteTemporary(const std::string& path, const std::string& content, Durability durability);
+  absl::Status WriteTemporary(const std::string& path, const std::string& content);
 
   std::string path_;
-  UniqueFd folder_;
   UniqueFd lock_;
 };
 

@@ -80,6 +80,65 @@ def test_messages_head_has_no_body_and_the_connection_goes_on():
         assert alone.origin_connections == 1
 
 
+def breaks_off(*parts):
+    """The first connection is answered with parts[0] and closed, the next one with parts[1], and so on."""
+    left = queue.Queue()
+    for part in parts:
+        left.put(part)
+
+    def serve(sock):
+        read_until(sock, b"\r\n\r\n")
+        sock.sendall(left.get_nowait())
+    return serve
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nDate: x\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+WHOLE = CHUNKED + b"5\r\nwhole\r\n0\r\n\r\n"
+
+
+def test_messages_response_that_breaks_off_at_its_begin_is_had_from_the_next_attempt():
+    for begin in (CHUNKED, CHUNKED + b"4\r\npart\r\n", HEAD + b"Content-Length: 10\r\n\r\npart",
+                  HEAD + b"Content-Length: 10\r\nETag: W/\"1\"\r\n\r\npart"):
+        with Alone(breaks_off(begin, WHOLE)) as alone:
+            answer = alone.ask(LAST)
+            assert answer.startswith(HEAD) and answer.endswith(b"5\r\nwhole\r\n0\r\n\r\n") and b"part" not in answer, (begin, answer)
+            line = alone.logged(1)[0]
+            assert (line["status"], line["attempts"], line["bytes_out"]) == (200, 2, 5), line
+
+
+def test_messages_response_that_breaks_off_and_cannot_be_had_again_is_an_error():
+    # None: reset, so that nobody takes the part for the whole.
+    part = CHUNKED + b"4\r\npart\r\n"
+    with Alone(breaks_off(part)) as alone:
+        assert alone.ask(LAST.replace(b"GET", b"POST")) is None, "it may have done something"
+    with Alone(breaks_off(*[part] * 4)) as alone:
+        assert alone.ask(LAST).startswith(b"HTTP/1.1 502 "), "nothing had been forwarded"
+    with Alone(breaks_off(part, WHOLE), timeouts={"hold_ms": 0}) as alone:
+        assert alone.ask(LAST) is None
+    with Alone(breaks_off(CHUNKED + b"20000\r\n" + bytes(1 << 17) + b"\r\n", WHOLE)) as alone:
+        assert alone.ask(LAST) is None, "it had been forwarded"
+
+
+def test_messages_begin_of_a_response_is_not_held_back_for_long():
+    for chunk, hold in ((b"2\r\nok\r\n", 50), (b"11000\r\n" + bytes(0x11000) + b"\r\n", 60_000)):
+        got = queue.Queue()
+
+        def serve(sock):
+            read_until(sock, b"\r\n\r\n")
+            sock.sendall(CHUNKED + chunk)
+            got.get(timeout=20)  # the client has it all, and only then comes the rest
+            sock.sendall(b"0\r\n\r\n")
+
+        with Alone(serve, timeouts={"hold_ms": hold}) as alone, alone.connect() as sock:
+            sock.sendall(LAST)
+            _, rest = read_until(sock, b"\r\n\r\n")
+            while sum(map(len, rest.split(b"\r\n")[1::2])) < len(chunk.split(b"\r\n")[1]):
+                rest += sock.recv(1 << 20)
+            got.put(True)
+            assert (rest + read_all(sock)).endswith(b"\r\n0\r\n\r\n")
+
+
 def ask_twice(alone, method=b"GET", meanwhile=lambda: None):
     """Two requests, one after the other; the number of connections that the proxy made for them."""
     with alone.connect() as sock:

@@ -123,7 +123,7 @@ void Cloud::StartDispatcher(size_t i) {
   options.dispatcher_port = kDispatcherPort;
   options.cpu = 8;
   options.memory = uint64_t{8} << 30;
-  options.max_starts = 16;
+  options.max_starts = options_.max_starts;
   options.port_last = static_cast<uint16_t>(options.port_first + options_.ports - 1);
   options.seed = options_.seed * 1'000 + i * 10 + ++host.boots;
   options.load = [&machine] { return machine.load; };

@@ -35,9 +35,10 @@ struct CloudOptions {
   Nanos heartbeat = 10 * kSecond;
   bool storage_fence = true;  // their storage refuses older epochs when it is told to
   RouterOptions router;
-  uint16_t ports = 10'000;  // of each machine, for containers
-  double drift = 0;         // each machine's clock runs up to that much faster or slower
-  double router_rate = 1;   // of the routers' clocks; beyond `drift` it is a mutant
+  uint16_t ports = 10'000;   // of each machine, for containers
+  uint32_t max_starts = 16;  // of each machine, at a time
+  double drift = 0;          // each machine's clock runs up to that much faster or slower
+  double router_rate = 1;    // of the routers' clocks; beyond `drift` it is a mutant
   double dispatcher_rate = 1;
   bool replay_window = true;  // false: a mutant
   bool notes = true;          // for a report; else only the digest

@@ -39,7 +39,7 @@ TEST(Mutant, PutInsteadOfCompareAndSet) {
 // Routers that see different candidates choose different hosts; the losers' choice must not stay.
 TEST(Mutant, RouterThatIgnoresConflicts) {
   bool caught = false;
-  for (uint64_t seed = 1; seed <= 10 && !caught; ++seed) {
+  for (uint64_t seed = 1; seed <= 100 && !caught; ++seed) {
     CloudOptions options;
     options.seed = seed;
     options.machines = 6;

@@ -336,6 +336,26 @@ TEST(Scenario, TwoHostsOfSixDieAtOnceAndNothingFails) {
   ExpectHolds(cloud);
 }
 
+// What nobody has a start to spare for waits its turn.
+TEST(Scenario, HostWithManyContainersDiesAndTheOthersStartFewAtATime) {
+  for (const int proxies : {1, 3}) {
+    CloudOptions options;
+    options.machines = 3;
+    options.proxies = proxies;
+    options.containers = 60;
+    options.max_starts = 1;
+    Cloud cloud(options);
+    for (int c = 0; c < options.containers; ++c)
+      cloud.proxy(0).client->Send(Cloud::KeyOf(c), true, kMillisecond);
+    cloud.Run(20 * kSecond);
+    cloud.LosePower(cloud.HostOf(0));
+    cloud.Run(10 * kSecond, kRepeatable);
+    cloud.Run(20 * kSecond);
+    ExpectNoneFailed(cloud);
+    ExpectHolds(cloud);
+  }
+}
+
 TEST(Scenario, PlaceMovesARunningContainerWithoutAFailure) {
   Cloud cloud(CloudOptions{});
   cloud.Warm();

@@ -107,5 +107,43 @@ TEST_F(AskTest, ARevokeOfALeaseWithOpenTicketsIsReleasedAtTheirEnd) {
   EXPECT_EQ(h1.Of(MessageType::kRelease, begin).size(), 1u);
 }
 
+TEST_F(AskTest, RequestsWaitWhileTheOnlyHostIsBusyForAMoment) {
+  h1.answer = MessageType::kFull;
+  h1.retry_after = 100 * kMillisecond;
+  RouteAll(20);
+  Advance(kSecond);
+  const std::vector<FakeDispatcher::Question> asked = h1.Of(MessageType::kAcquire);
+  EXPECT_GE(asked.size(), 20u * 6);
+  EXPECT_LE(asked.size(), 20u * 11) << "as often as it has said";
+  EXPECT_LE(Burst({asked.begin() + 100, asked.end()}, 5 * kMillisecond), 15u) << "not all at the same time";
+  for (const Asked& request : requests) EXPECT_EQ(request.code, RouteCode::kPending);
+  h1.answer = MessageType::kGrant;
+  Advance(150 * kMillisecond);
+  for (const Asked& request : requests) EXPECT_EQ(request.code, RouteCode::kOk);
+  EXPECT_EQ(router->Stats().swaps, 0u) << "they wait where they are";
+}
+
+TEST_F(AskTest, AHostThatStaysBusyIsAnErrorInTheEnd) {
+  h1.answer = MessageType::kFull;
+  h1.retry_after = 100 * kMillisecond;
+  RouteAll(1);
+  Advance(19 * kSecond);
+  EXPECT_EQ(requests[0].code, RouteCode::kPending);
+  Advance(2 * kSecond);
+  EXPECT_EQ(requests[0].code, RouteCode::kNoHost);
+  // Who comes next waits anew.
+  Route("c0", &requests.emplace_back());
+  Advance(kSecond);
+  EXPECT_EQ(requests[1].code, RouteCode::kPending);
+}
+
+TEST_F(AskTest, AHostThatIsFullForLongIsAnErrorAtOnce) {
+  h1.answer = MessageType::kFull;
+  h1.retry_after = kSecond;
+  RouteAll(1);
+  Advance(10 * kMillisecond);
+  EXPECT_EQ(requests[0].code, RouteCode::kNoHost);
+}
+
 }  // namespace
 }  // namespace fastcontainer

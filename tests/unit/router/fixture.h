@@ -58,12 +58,18 @@ class FakeDispatcher {
     return found;
   }
 
+  uint64_t InstanceOf(const std::string& container) const {
+    return std::hash<std::string>()(absl::StrCat(container, runs)) | 1;
+  }
+
   void Send(const Address& router, const Message& message) { channel_.Send(router, message); }
 
   std::vector<Question> asked;
   MessageType answer = MessageType::kGrant;
+  Nanos retry_after = 0;
   bool silent = false;
   bool overloaded = false;
+  int runs = 1;  // each has instances of its own
 
  private:
   void OnMessage(const Address& from, const Message& message) {
@@ -73,10 +79,11 @@ class FakeDispatcher {
     reply.type = message.type == MessageType::kEcho      ? MessageType::kEchoOk
                  : message.type == MessageType::kAcquire ? answer
                                                          : MessageType::kGrant;
-    reply.instance = std::hash<std::string>()(message.container) | 1;
+    reply.instance = InstanceOf(message.container);
     reply.address = *Address::Parse("127.0.0.1:20000");
     reply.slots = 1000;
     reply.lease = 5 * kSecond;
+    reply.retry_after = retry_after;
     reply.load.overloaded = overloaded;
     if (message.type != MessageType::kRelease) channel_.Send(from, reply);
   }

@@ -57,5 +57,63 @@ TEST_F(TicketsTest, APauseHoldsUpNobodyElse) {
   EXPECT_EQ(request.code, RouteCode::kPending);
 }
 
+TEST_F(TicketsTest, WhoPausesIsServedByTheNextInstanceAtOnce) {
+  Begin();
+  Route("c0", &request);
+  Advance(kMillisecond);
+  PauseAfter(Outcome::kClosed);
+  const Nanos broken = reactor.Now();
+  Retry(&request, Outcome::kRefused);
+  Advance(kMillisecond);
+  ASSERT_EQ(request.code, RouteCode::kPending);
+  ASSERT_EQ(h1.Of(MessageType::kAcquire, broken).size(), 1u) << "its dispatcher is to look at once";
+  EXPECT_TRUE(h1.Of(MessageType::kAcquire, broken)[0].message.suspect);
+  EXPECT_EQ(h1.Of(MessageType::kAcquire, broken)[0].message.waiting, 1u);
+
+  Message revoke;
+  revoke.type = MessageType::kRevoke;
+  revoke.container = "c0";
+  revoke.instance = h1.InstanceOf("c0");
+  ++h1.runs;
+  h1.Send(*Address::Parse("127.0.0.2:1"), revoke);
+  Advance(kMillisecond);
+  EXPECT_EQ(request.code, RouteCode::kOk);
+  EXPECT_EQ(request.ticket.endpoint, h1.InstanceOf("c0"));
+  EXPECT_LT(request.answered - broken, 3 * kMillisecond);
+  Advance(kSecond);
+  EXPECT_EQ(router->Stats().open_tickets, 1u) << "the end of its pause is nothing any more";
+}
+
+TEST_F(TicketsTest, AnAttemptAtAnInstanceThatIsNoMoreTheCurrentOneDoesNotPause) {
+  Begin();
+  Route("c0", &request);
+  Advance(kMillisecond);
+  PauseAfter(Outcome::kClosed);
+  Asked other;
+  Route("c0", &other);
+  ++h1.runs;
+  Retry(&other, Outcome::kRefused);
+  Advance(kMillisecond);
+  ASSERT_EQ(other.ticket.endpoint, h1.InstanceOf("c0"));
+  EXPECT_LT(PauseAfter(Outcome::kClosed), kMillisecond);
+  EXPECT_EQ(request.ticket.attempt, 3u);
+}
+
+TEST_F(TicketsTest, WhoPausesCanBeCancelled) {
+  Begin();
+  Route("c0", &request);
+  Advance(kMillisecond);
+  PauseAfter(Outcome::kClosed);
+  Attempt attempt;
+  attempt.outcome = Outcome::kClosed;
+  RouteOp op = 0;
+  ASSERT_EQ(router->Retry(request.ticket.id, attempt, {}, &request.ticket, &op, &Asked::OnRoute, &request),
+            RouteCode::kPending);
+  EXPECT_TRUE(router->Cancel(op));
+  EXPECT_FALSE(router->Cancel(op));
+  Advance(kSecond);
+  EXPECT_EQ(router->Stats().open_tickets, 0u);
+}
+
 }  // namespace
 }  // namespace fastcontainer

@@ -9,6 +9,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/runtime/cgroup.h"
 
 namespace fastcontainer {
 namespace {
@@ -41,6 +46,36 @@ TEST_F(SpawnTest, MakesAChildWithADescriptorForIt) {
   int status = 1;
   EXPECT_EQ(waitpid(spawned->pid, &status, 0), spawned->pid);
   EXPECT_EQ(status, 0);
+}
+
+// In the cgroup from the first moment on where it can be made there, moved where it cannot.
+TEST_F(SpawnTest, AChildIsInItsCgroup) {
+  const absl::StatusOr<CgroupRoot> root = CgroupRoot::Open("", absl::StrCat("test-spawn-", getpid()));
+  if (!root.ok()) GTEST_SKIP() << root.status();
+  const absl::StatusOr<UniqueFd> procs = root->Make("any");
+  ASSERT_TRUE(procs.ok()) << procs.status();
+  const std::string path = root->PathFor("any");
+  const UniqueFd cgroup(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd none(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  SpawnRequest request = Request({"/bin/cat"});
+  request.arguments = {"cat", "/proc/self/cgroup"};
+  int lines = 0;
+  for (const auto& [folder, file] : {std::pair{cgroup.get(), -1}, {none.get(), procs->get()}}) {
+    request.cgroup = folder;
+    request.cgroup_procs = file;
+    const absl::StatusOr<SpawnedProcess> spawned = Spawn(request);
+    ASSERT_TRUE(spawned.ok()) << spawned.status();
+    EXPECT_TRUE(spawned->in_cgroup) << folder;
+    int status = 1;
+    EXPECT_EQ(waitpid(spawned->pid, &status, 0), spawned->pid);
+    EXPECT_EQ(status, 0);
+    std::ifstream output(folder_ + "/output");
+    const std::string text(std::istreambuf_iterator<char>(output), {});
+    int found = 0;
+    for (size_t at = 0; (at = text.find("/i-any\n", at)) != std::string::npos; ++at) ++found;
+    EXPECT_EQ(found, ++lines) << text;
+  }
+  RemoveInstanceCgroup(path);
 }
 
 TEST_F(SpawnTest, TriesTheProgramsInOrder) {

@@ -100,9 +100,9 @@ TEST(InstanceRecord, IsRefusedWhereAnyFieldIsMissingOrWrong) {
 
 TEST_F(StateFolderTest, WhatWasWrittenIsListedUntilItIsRemoved) {
   InstanceRecord record = Record();
-  ASSERT_TRUE(folder_->Write(record, StateFolder::Durability::kFlushed).ok());
+  ASSERT_TRUE(folder_->Write(record).ok());
   record.ready = false;
-  ASSERT_TRUE(folder_->Write(record, StateFolder::Durability::kProcessCrash).ok());
+  ASSERT_TRUE(folder_->Write(record).ok());
   const auto listing = folder_->List();
   ASSERT_THAT(listing->records, SizeIs(1));
   ExpectSame(listing->records[0], record);
@@ -124,15 +124,21 @@ TEST_F(StateFolderTest, ACorruptFileIsSetAsideOnceAndNamed) {
   EXPECT_TRUE(std::filesystem::exists(path_ + "/unrelated"));
 }
 
+TEST_F(StateFolderTest, AFileThatACrashOfTheMachineHasLeftEmptyIsNoInstance) {
+  std::ofstream(path_ + "/site-1.json").flush();
+  const auto listing = folder_->List();
+  EXPECT_THAT(listing->records, IsEmpty());
+  EXPECT_THAT(listing->corrupt, IsEmpty());
+  EXPECT_FALSE(std::filesystem::exists(path_ + "/site-1.json"));
+}
+
 TEST_F(StateFolderTest, AFailedWriteLeavesTheOldRecordWhole) {
-  ASSERT_TRUE(folder_->Write(Record(), StateFolder::Durability::kFlushed).ok());
+  ASSERT_TRUE(folder_->Write(Record()).ok());
   InstanceRecord record = Record();
   record.spec_revision = "\xff";
-  EXPECT_EQ(folder_->Write(record, StateFolder::Durability::kFlushed).code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(folder_->Write(record).code(), absl::StatusCode::kInvalidArgument);
   std::filesystem::create_directory(path_ + "/" + FileNameFor(record.instance) + ".json.tmp");
-  EXPECT_EQ(folder_->Write(Record(), StateFolder::Durability::kFlushed).code(),
-            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(folder_->Write(Record()).code(), absl::StatusCode::kUnavailable);
   std::filesystem::remove(path_ + "/" + FileNameFor(record.instance) + ".json.tmp");
   EXPECT_THAT(folder_->List()->records, SizeIs(1));
 }

@@ -31,7 +31,7 @@ TEST(Config, EveryFieldIsRead) {
           "bind":"127.0.0.1:7071","trusted":["10.0.0.0/8","::1"],"proxy_protocol":true,"peers":["127.0.0.2:7071"],"confirm":2,"witnesses":["192.0.2.1","2001:db8::1"],"profile":"paper","admission":"solo","prepare":false,"no_relocation":true,
           "freshness_ms":1,"guard_ms":2,"service_deadline_ms":3,"log":{"path":"off","level":"error"},
           "timeouts":{"header_ms":1,"body_ms":2,"send_ms":3,"idle_ms":4,"connect_ms":5,"response_ms":6,
-            "upstream_idle_ms":7,"tunnel_ms":10,"wait_ms":8,"start_ms":9,"drain_ms":0},
+            "upstream_idle_ms":7,"hold_ms":11,"tunnel_ms":10,"wait_ms":8,"start_ms":9,"drain_ms":0},
           "limits":{"connections":1,"upstream_idle":2,"queue_per_container":3,"queue_total":4,
             "relocations_per_second":5,"relocation_burst":6},
           "dispatcher":{"host":"h1","address":"127.0.0.1","port":7070,"state_directory":"/s","log_directory":"/l",
@@ -44,6 +44,7 @@ TEST(Config, EveryFieldIsRead) {
   EXPECT_TRUE(config->proxy_protocol);
   EXPECT_FALSE(config->trusted.empty());
   EXPECT_EQ(config->timeouts.tunnel, 10u);
+  EXPECT_EQ(config->timeouts.hold, 11u);
   EXPECT_FALSE(config->prepare);
   EXPECT_EQ(config->admission, FC_ADMISSION_SOLO);
   EXPECT_EQ(config->witnesses.size(), 2u);
