@@ -49,30 +49,29 @@ def judge(rows, outcomes, load, fault_us, end_us):
 
 
 def longest_pause(rows, served, latency, closed, fault_us, end_us):
-    """Of a closed loop: from the due time of a client's request to the client's next success. Of an open loop, in which each
-    request is somebody else: the longest wait, or the longest time without a success for anybody, beyond the time between two
-    requests, in which nobody wants one."""
-    if not closed:
-        ends = numpy.sort(rows[served, END])
-        ends = numpy.concatenate(([fault_us], ends[ends >= fault_us], [end_us]))
-        between = int(numpy.median(numpy.diff(numpy.sort(rows[:, DUE])))) if len(rows) > 1 else 0
-        gap = int(numpy.diff(numpy.sort(ends)).max(initial=0)) - between
-        waits = latency[rows[:, END] >= fault_us]
-        still = bool((~served & (rows[:, END] >= end_us)).any())
-        return max(gap, int(waits.max(initial=0))), still
+    """From the due time of a request that gets no answer, or a late one, to the next success: of a closed loop its client's own;
+    of an open loop, in which each request is somebody else, anybody's, less the time from one request to the next, in which
+    nobody wants one."""
+    if closed:
+        client, between = rows[:, CLIENT], 0
+    else:
+        order = numpy.argsort(rows[:, DUE], kind="stable")
+        rows, served, latency = rows[order], served[order], latency[order]
+        client, between = numpy.zeros(len(rows), dtype=numpy.int64), int(numpy.median(numpy.diff(rows[:, DUE]))) if len(rows) > 1 else 0
     before = numpy.concatenate(([0], numpy.cumsum(served)[:-1]))  # a group ends with a success
-    group = before * (rows[:, CLIENT].max() + 1) + rows[:, CLIENT]
+    group = before * (client.max() + 1) + client
     starts = numpy.flatnonzero(numpy.concatenate(([True], group[1:] != group[:-1])))
     last = numpy.concatenate((starts[1:], [len(rows)])) - 1
-    pauses = rows[last, END] - rows[starts, DUE]
+    pauses = rows[last, END] - rows[starts, DUE] - between
     alone = (starts == last) & served[last]
     pauses[alone] = latency[last[alone]]
     relevant = rows[last, END] >= fault_us
     if not relevant.any():
         return 0, False
     worst = numpy.flatnonzero(relevant)[pauses[relevant].argmax()]
-    # A client whose last request never succeeded.
-    return int(pauses[worst]), not served[last[worst]]
+    # Whose last request never succeeded.
+    longest = max(int(pauses[worst]), int(latency[rows[:, END] >= fault_us].max(initial=0)) if not closed else 0)
+    return longest, not served[last[worst]]
 
 
 def recovery(rows, served, latency, fault_us, end_us):
