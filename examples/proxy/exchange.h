@@ -65,33 +65,38 @@ class Exchange {
   // Above this one side waits for the other.
   static constexpr size_t kMaxQueued = 256 * 1024;
   static constexpr size_t kResumeAt = 64 * 1024;
+  // Of a request that may be sent again.
+  static constexpr size_t kMaxHeldBody = 64 * 1024;
 
   enum class State { kIdle, kReading, kRouting, kConnecting, kActive, kTunnel };
 
-  void Reset();
+  // attempt.cc
   static void OnRoute(void* user_data, int32_t code, const fc_ticket* ticket, const fc_error* error);
   void Routed(int32_t code, const fc_error* error);
   void CountPhases();
   uint32_t RouteFlags() const;
   void Attempt();
   void BeginResponse();
-  bool KeepsResponse() const;
-  void Forward(Output* out, bool whole);
-  void ForwardKept();
-  void DropKept();
   Upstream* TakePooled();
   void SendHeld();
-  void Hold(Output* out);
   void Lost();
   void Retry(uint32_t outcome);
-  void EndTicket(uint32_t outcome);
-  void DropUpstream();
-  void Complete();
+  // tunnel.cc
   void BeginTunnel();
   void TunnelReceived(std::string_view data);
   void TunnelUpstreamEnded(int error);
   void RestartTunnelTimeout();
   void EndTunnel(uint32_t outcome, const char* error);
+
+  void Reset();
+  void Hold(Output* out);
+  bool KeepsResponse() const;
+  void Forward(Output* out, bool whole);
+  void ForwardKept();
+  void DropKept();
+  void DropUpstream();
+  void EndTicket(uint32_t outcome);
+  void Complete();
   void Fail(int status, const char* error, uint64_t retry_after_ns);
   void Account(int status, const char* error);
   uint64_t bytes_in() const { return request_.body_bytes() + tunnel_in_; }

@@ -128,7 +128,7 @@ def test_a_download_goes_on_from_the_next_host():
         with open(got, "rb") as file:
             assert file.read() == content, "it is not what the server has"
         check_one_move(cloud, before, 1)
-        entry = [entry for entry in cloud.request_log() if entry["target"] == "/large"][0]
+        entry = wait_until(lambda: [entry for entry in cloud.request_log() if entry["target"] == "/large"], "the proxy has logged it")[0]
         assert entry["status"] == 200 and entry["attempts"] > 1 and entry["bytes_out"] == len(content), entry
 
 
