@@ -69,9 +69,11 @@ def longest_pause(rows, served, latency, closed, fault_us, end_us):
     if not relevant.any():
         return 0, False
     worst = numpy.flatnonzero(relevant)[pauses[relevant].argmax()]
-    # Whose last request never succeeded.
-    longest = max(int(pauses[worst]), int(latency[rows[:, END] >= fault_us].max(initial=0)) if not closed else 0)
-    return longest, not served[last[worst]]
+    longest, endless = int(pauses[worst]), not served[last[worst]]
+    if closed:
+        return longest, endless  # whose last request never succeeded
+    waits = latency[rows[:, END] >= fault_us]
+    return max(longest, int(waits.max(initial=0))), endless or bool((~served & (rows[:, END] >= end_us)).any())
 
 
 def recovery(rows, served, latency, fault_us, end_us):

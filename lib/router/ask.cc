@@ -33,8 +33,9 @@ void Router::Core::BeginAsk(Container& c, Nanos delay) {
   ++c.host->asking;
   asking_.insert(&c);
   hosts_.Guard(*c.host);
-  if (delay == 0) return SendAsk(c);
-  SendAskAfter(c, delay);
+  if (delay != 0) return SendAskAfter(c, delay);
+  c.busy_since = 0;
+  SendAsk(c);
 }
 
 // Spread: those who asked together must not ask together again.
@@ -147,7 +148,6 @@ void Router::Core::OnGrant(Container& c, HostState& host, const Message& m, Nano
                                             : RouteReason::kAcquired;
     EndAsk(c);
     c.suspect = false;
-    c.busy_since = 0;
   }
   const uint32_t before = renewal ? c.lease->slots : 0;
   Lease& lease = InstallLease(c, host, m);
@@ -326,6 +326,7 @@ void Router::Core::OnMoved(Container& c, const Message& m) {
 
 void Router::Core::OnFull(Container& c, HostState& host, const Message& m, Nanos now) {
   EndAsk(c);
+  std::erase_if(c.full, [&host](const auto& full) { return full.first == &host; });
   c.full.emplace_back(&host, now + std::max(m.retry_after, kFullHolds));
   // Busy for a moment, and so are the others: its turn comes here as well as there.
   const bool busy = m.retry_after > 0 && m.retry_after < kFullHolds;
@@ -333,7 +334,6 @@ void Router::Core::OnFull(Container& c, HostState& host, const Message& m, Nanos
     return Relocate(c, "full");
   if (c.busy_since == 0) c.busy_since = now;
   if (now - c.busy_since < kMostBusy) return BeginAsk(c, m.retry_after);
-  c.busy_since = 0;
   c.rounds = 0;
   FailAll(c, {RouteCode::kNoHost, absl::StrCat("no host takes ", c.id, ": ", m.reason), m.retry_after});
 }
