@@ -104,7 +104,8 @@ void Exchange::Received(std::string_view data) {
     EndTicket(FC_OUTCOME_OK);
     return Fail(502, "bad response", 0);
   }
-  if (!out.empty()) Forward(&out, progress != Progress::kMore);
+  const bool whole = progress != Progress::kMore;
+  if (whole || !out.empty()) Forward(&out, whole);
   if (progress == Progress::kDone) return Complete();
   if (progress == Progress::kSwitched) return BeginTunnel();
   context_->routes.Alive(ticket_);  // the end of a ticket says the same

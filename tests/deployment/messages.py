@@ -120,6 +120,19 @@ def test_messages_response_that_breaks_off_and_cannot_be_had_again_is_an_error()
         assert alone.ask(LAST) is None, "it had been forwarded"
 
 
+def test_messages_end_that_is_nothing_to_the_client_brings_what_was_held_back():
+    # A client of HTTP/1.0 gets no chunks, so the last one, which comes alone, is no byte for it.
+    def serve(sock):
+        read_until(sock, b"\r\n\r\n")
+        sock.sendall(CHUNKED + b"5\r\nwhole\r\n")
+        alone.metrics()  # the proxy's one thread has read it by then
+        sock.sendall(b"0\r\n\r\n")
+
+    with Alone(serve, timeouts={"hold_ms": 20_000}) as alone:
+        answer = alone.ask(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+        assert answer.endswith(b"\r\n\r\nwhole"), answer
+
+
 def test_messages_begin_of_a_response_is_not_held_back_for_long():
     for chunk, hold in ((b"2\r\nok\r\n", 50), (b"11000\r\n" + bytes(0x11000) + b"\r\n", 60_000)):
         got = queue.Queue()
