@@ -78,6 +78,18 @@ TEST_F(SpawnTest, AChildIsInItsCgroup) {
   RemoveInstanceCgroup(path);
 }
 
+TEST_F(SpawnTest, AFolderThatIsNoCgroupIsNoObstacle) {
+  const UniqueFd none(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  SpawnRequest request = Request({"/bin/true"});
+  request.cgroup = none.get();
+  const absl::StatusOr<SpawnedProcess> spawned = Spawn(request);
+  ASSERT_TRUE(spawned.ok()) << spawned.status();
+  EXPECT_FALSE(spawned->in_cgroup);
+  int status = 1;
+  EXPECT_EQ(waitpid(spawned->pid, &status, 0), spawned->pid);
+  EXPECT_EQ(status, 0);
+}
+
 TEST_F(SpawnTest, TriesTheProgramsInOrder) {
   std::ofstream(folder_ + "/not-executable") << "";
   absl::StatusOr<SpawnedProcess> spawned =
