@@ -14,7 +14,8 @@
 namespace fastcontainer {
 namespace {
 
-constexpr Nanos kFirstDelay = 10 * kMillisecond;
+// Some milliseconds pass until the kernel has taken a large process apart, and a successor may wait for that.
+constexpr Nanos kFirstDelay = 1 * kMillisecond;
 constexpr Nanos kLongestDelay = 200 * kMillisecond;
 // About a millisecond of the loop's time: /proc takes some microseconds for each process.
 constexpr int kProcessesPerStep = 128;
@@ -120,7 +121,7 @@ void TreeEnd::EndRound() {
   const Nanos now = reactor_.Now();
   // Not past the kill.
   const Nanos next = now < kill_at_ ? std::min(now + delay_, kill_at_) : now + delay_;
-  delay_ = std::min(2 * delay_, kLongestDelay);
+  delay_ = std::min(delay_ + delay_ / 2, kLongestDelay);
   timer_ = reactor_.At(next, [this] { StartRound(); });
 }
 
