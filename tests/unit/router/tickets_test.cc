@@ -16,6 +16,13 @@ class TicketsTest : public RouterTest {
     EXPECT_EQ(request.code, RouteCode::kOk);
     return request.answered - begin;
   }
+  TicketId Begun(const std::string& key) {
+    Asked asked;
+    Route(key, &asked);
+    Advance(kMillisecond);
+    EXPECT_EQ(asked.code, RouteCode::kOk);
+    return asked.ticket.id;
+  }
   Asked request;
 };
 
@@ -113,6 +120,16 @@ TEST_F(TicketsTest, WhoPausesCanBeCancelled) {
   EXPECT_FALSE(router->Cancel(op));
   Advance(kSecond);
   EXPECT_EQ(router->Stats().open_tickets, 0u);
+  // Nothing of it is left in a queue: the next one finds them empty, and its dispatcher is asked for it
+  // alone.
+  router->EndTicket(Begun("c0"), Outcome::kRefused, 0);
+  const Nanos refused = reactor.Now();
+  Asked next;
+  Route("c0", &next);
+  Advance(kMillisecond);
+  EXPECT_EQ(next.code, RouteCode::kOk);
+  ASSERT_EQ(h1.Of(MessageType::kAcquire, refused).size(), 1u);
+  EXPECT_EQ(h1.Of(MessageType::kAcquire, refused)[0].message.waiting, 1u);
 }
 
 }  // namespace
