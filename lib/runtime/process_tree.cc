@@ -103,16 +103,26 @@ void TreeEnd::ScanStep() {
 void TreeEnd::Meet(const ProcessStat& stat) {
   if (stat.dead()) return;
   ++alive_;
+  uint64_t& met = met_[stat.pid];
+  const bool warned = std::exchange(met, stat.start_time) == stat.start_time;
   if (reactor_.Now() >= kill_at_) {
     SignalProcess(stat.pid, stat.start_time, SIGKILL);
-  } else if (uint64_t& warned = warned_[stat.pid]; warned != stat.start_time) {
-    warned = stat.start_time;
+  } else if (!warned) {
     SignalProcess(stat.pid, stat.start_time, SIGTERM);
+  }
+}
+
+// A process that is being killed has lost its environment, and may still have its files, before it is dead.
+void TreeEnd::MeetAgain() {
+  for (const auto& [pid, start_time] : met_) {
+    const std::optional<ProcessStat> stat = ReadProcessStat(pid);
+    if (stat && stat->start_time == start_time) Meet(*stat);  // it is in the table: nothing there moves
   }
 }
 
 void TreeEnd::EndRound() {
   proc_.reset();
+  if (alive_ == 0) MeetAgain();
   if (alive_ == 0) {
     Callback done = std::move(done_);  // it may destroy this object
     done();

@@ -55,6 +55,7 @@ class TreeEnd {
   void CgroupRound();
   void ScanStep();
   void Meet(const ProcessStat& stat);
+  void MeetAgain();
   void EndRound();
 
   Reactor& reactor_;
@@ -64,8 +65,8 @@ class TreeEnd {
   Nanos delay_;
   Reactor::TimerId timer_ = 0;
   std::unique_ptr<DIR, int (*)(DIR*)> proc_{nullptr, closedir};
-  size_t alive_ = 0;                             // found in this round
-  absl::flat_hash_map<pid_t, uint64_t> warned_;  // has had its SIGTERM: pid to start time
+  size_t alive_ = 0;                          // found in this round
+  absl::flat_hash_map<pid_t, uint64_t> met_;  // has had a signal: pid to start time
 };
 
 }  // namespace fastcontainer

@@ -1,6 +1,10 @@
 #include "lib/runtime/process_tree.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -8,7 +12,10 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "lib/runtime/proc.h"
 #include "tests/unit/fake_reactor.h"
 
 namespace fastcontainer {
@@ -82,6 +89,36 @@ TEST_F(TreeEndTest, NothingIsKilledBeforeItsTime) {
   EXPECT_FALSE(Killed());
   reactor_.Advance(1);
   EXPECT_TRUE(Killed());
+}
+
+// As one has that is being killed: it is not dead yet.
+TEST_F(TreeEndTest, WhoHasLostTheEnvironmentIsNotForgotten) {
+  const std::string ready = tree_.cgroup + "/ready";
+  tree_.instance = absl::StrCat("tree-end-test-", getpid());
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("FASTCONTAINER_INSTANCE", tree_.instance.c_str(), 1);
+    setenv("READY", ready.c_str(), 1);
+    execl("/bin/sh", "sh", "-c",
+          "trap 'exec env -i sleep 1000' TERM; : > $READY; while :; do sleep 0.01; done", nullptr);
+    _exit(1);
+  }
+  while (access(ready.c_str(), F_OK) != 0) sched_yield();
+  const std::string folder = std::exchange(tree_.cgroup, "");
+  tree_.leader = 0;
+  End(reactor_.Now() + 3600 * kSecond);
+  reactor_.Run();
+  while (ReadNonce(child) == tree_.instance) sched_yield();
+  reactor_.Advance(kSecond);
+  EXPECT_FALSE(done_);
+  end_->KillAt(reactor_.Now());
+  while (!done_) reactor_.Advance(kMillisecond);
+  siginfo_t end{};
+  EXPECT_EQ(waitid(P_PID, static_cast<id_t>(child), &end, WEXITED | WNOHANG), 0);
+  EXPECT_EQ(end.si_pid, child);
+  EXPECT_EQ(end.si_status, SIGKILL);
+  if (end.si_pid == 0) kill(child, SIGKILL);
+  tree_.cgroup = folder;
 }
 
 TEST_F(TreeEndTest, TheKillCanBeBroughtForward) {
