@@ -103,8 +103,7 @@ void TreeEnd::ScanStep() {
 void TreeEnd::Meet(const ProcessStat& stat) {
   if (stat.dead()) return;
   ++alive_;
-  uint64_t& met = met_[stat.pid];
-  const bool warned = std::exchange(met, stat.start_time) == stat.start_time;
+  const bool warned = std::exchange(met_[stat.pid], stat.start_time) == stat.start_time;
   if (reactor_.Now() >= kill_at_) {
     SignalProcess(stat.pid, stat.start_time, SIGKILL);
   } else if (!warned) {
